@@ -1,0 +1,12 @@
+// Compiles src/ to dist/ and makes the command executable. Runs at `npm ci` through `prepare`.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+rmSync(`${root}dist`, { recursive: true, force: true });
+execFileSync(process.execPath, [tsc, '-p', `${root}tsconfig.build.json`], { stdio: 'inherit', cwd: root });
+const main = `${root}dist/cli/main.js`;
+if (existsSync(main)) chmodSync(main, 0o755);
