@@ -49,7 +49,8 @@ export const isDecantError = (e: unknown): e is DecantError =>
   e instanceof Error && (e as Partial<DecantError>).decant === true;
 
 function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 120 ? `${value.slice(0, 117)}...` : value);
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 120 ? `${value.slice(0, 117)}...` : value);
   try {
     const text = JSON.stringify(value) ?? String(value);
     return text.length > 160 ? `${text.slice(0, 157)}...` : text;
