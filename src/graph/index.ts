@@ -1,0 +1,32 @@
+export * from './autodiff.ts';
+export * from './dtype.ts';
+export {
+  array,
+  cast as castArray,
+  full,
+  item,
+  type NDArray,
+  type NestedNumbers,
+  ndarray,
+  scalar,
+  sizeOf,
+  toNested,
+  toNumbers,
+  zeros,
+} from './ndarray.ts';
+export * from './ops/arithmetic.ts';
+export * from './ops/basic.ts';
+export { sum, sumTo } from './ops/reduce.ts';
+export * from './shape.ts';
+export {
+  apply,
+  applyAll,
+  constant,
+  input,
+  lift,
+  Tensor,
+  type TensorLike,
+  type TensorType,
+} from './tensor.ts';
+export { type Graph, spec, topologicalNodes, trace } from './trace.ts';
+export * from './tree.ts';

@@ -1,0 +1,30 @@
+import { describe, it } from 'vitest';
+import { createRng } from '../../util/rng.ts';
+import { checkAgainstOrt, checkGradient, type OpSamples } from './check-op.ts';
+import { arithmeticSamples } from './samples/arithmetic.ts';
+
+/** Every operator's samples, by family. A new operator adds its samples to a family here. */
+const FAMILIES: Record<string, OpSamples[]> = { arithmetic: arithmeticSamples };
+const REPEATS = 8;
+
+for (const [family, samples] of Object.entries(FAMILIES)) {
+  describe(family, () => {
+    for (const s of samples) {
+      it(`${s.op}: oracle and onnxruntime agree`, async () => {
+        for (let seed = 0; seed < REPEATS; seed++)
+          await checkAgainstOrt(s.make(createRng(`${s.op}/${seed}`)));
+      });
+      if (s.gradient) {
+        it(`${s.op}: gradient equals finite differences`, () => {
+          for (let seed = 0; seed < REPEATS; seed++) checkGradient(s.make(createRng(`${s.op}/grad/${seed}`)));
+        });
+      }
+      if (s.smooth) {
+        it(`${s.op}: gradient of gradient equals finite differences`, () => {
+          for (let seed = 0; seed < 3; seed++)
+            checkGradient(s.make(createRng(`${s.op}/second/${seed}`)), { order: 2, tolerance: 1e-5 });
+        });
+      }
+    }
+  });
+}
