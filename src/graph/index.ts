@@ -17,6 +17,7 @@ export {
 export * from './ops/arithmetic.ts';
 export * from './ops/basic.ts';
 export { sum, sumTo } from './ops/reduce.ts';
+export { size, sizeOp } from './ops/size.ts';
 export * from './shape.ts';
 export {
   apply,

@@ -1,0 +1,68 @@
+import {
+  add,
+  arange,
+  cast,
+  concat,
+  type Dim,
+  dimAdd,
+  dimMul,
+  expandDims,
+  lessEqual,
+  logicalAnd,
+  notEqual,
+  reshape,
+  scaledDotProductAttention,
+  size,
+  type Tensor,
+  transpose,
+} from '../../graph/index.ts';
+
+/** `[batch, seq, heads · width]` to `[batch, heads, seq, width]`. */
+export function splitHeads(x: Tensor, heads: number, width: number): Tensor {
+  return transpose(reshape(x, [x.shape[0], x.shape[1], heads, width]), [0, 2, 1, 3]);
+}
+
+/** `[batch, heads, seq, width]` to `[batch, seq, heads · width]`. */
+export function mergeHeads(x: Tensor): Tensor {
+  const [batch, heads, seq, width] = x.shape;
+  return reshape(transpose(x, [0, 2, 1, 3]), [batch, seq, dimMul(heads, width)]);
+}
+
+/** A padding mask `[batch, keys]` (1 = real token) as `[batch, 1, 1, keys]` bool. */
+export function paddingMask(mask: Tensor): Tensor {
+  const real = mask.dtype === 'bool' ? mask : notEqual(mask, 0);
+  return expandDims(expandDims(real, 1), 1);
+}
+
+/** Which keys a query may see: `[seq, past + seq]` bool, key j for query i when j ≤ past + i. */
+export function causalMask(seq: Dim, past: Dim): Tensor {
+  const keys = arange(dimAdd(past, seq));
+  const queries = queryPositions(seq, past);
+  return lessEqual(expandDims(keys, 0), expandDims(queries, 1));
+}
+
+/** Positions past .. past + seq - 1 as int32 `[seq]`. */
+export const queryPositions = (seq: Dim, past: Dim): Tensor => (past === 0 ? arange(seq) : add(arange(seq), size(past)));
+
+export interface AttentionInput {
+  /** `[batch, heads, seq, width]` */
+  q: Tensor;
+  /** `[batch, kvHeads, keys, width]`; heads must be a multiple of kvHeads (grouped-query attention). */
+  k: Tensor;
+  v: Tensor;
+  /** bool, broadcastable to `[batch, heads, seq, keys]` */
+  mask?: Tensor;
+  scale?: number;
+}
+
+/** softmax(q kᵀ · scale + mask) v: `[batch, heads, seq, width]` (Vaswani et al. 2017, eq. 1). */
+export const attend = ({ q, k, v, mask, scale }: AttentionInput): Tensor => scaledDotProductAttention(q, k, v, { mask, scale });
+
+/** Both masks at once; either may be missing. */
+export const bothMasks = (a: Tensor | undefined, b: Tensor | undefined): Tensor | undefined =>
+  a && b ? logicalAnd(a, b) : (a ?? b);
+
+/** Keys (or values) of earlier tokens followed by the new ones, along the sequence axis 2. */
+export const appendPast = (past: Tensor | undefined, now: Tensor): Tensor => (past ? concat([past, now], 2) : now);
+
+export const asInt32 = (x: Tensor): Tensor => (x.dtype === 'int32' ? x : cast(x, 'int32'));
