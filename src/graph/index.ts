@@ -16,6 +16,7 @@ export {
 } from './ndarray.ts';
 export * from './ops/arithmetic.ts';
 export * from './ops/basic.ts';
+export * from './ops/linear.ts';
 export { sum, sumTo } from './ops/reduce.ts';
 export { size, sizeOp } from './ops/size.ts';
 export * from './shape.ts';

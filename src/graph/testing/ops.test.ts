@@ -2,9 +2,13 @@ import { describe, it } from 'vitest';
 import { createRng } from '../../util/rng.ts';
 import { checkAgainstOrt, checkGradient, type OpSamples } from './check-op.ts';
 import { arithmeticSamples } from './samples/arithmetic.ts';
+import { linearSamples } from './samples/linear.ts';
 
 /** Every operator's samples, by family. A new operator adds its samples to a family here. */
-const FAMILIES: Record<string, OpSamples[]> = { arithmetic: arithmeticSamples };
+const FAMILIES: Record<string, OpSamples[]> = {
+  arithmetic: arithmeticSamples,
+  linear: linearSamples,
+};
 const REPEATS = 8;
 
 for (const [family, samples] of Object.entries(FAMILIES)) {
