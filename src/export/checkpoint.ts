@@ -150,7 +150,10 @@ export function lazyTensors(checkpoint: Checkpoint): Map<string, LazyTensor> {
   return out;
 }
 
-/** Writes the weights of a folder; files of a former layout are removed. Untouched weights come out byte-equal. */
+/**
+ * Writes the weights of a folder; files of a former layout are removed. Untouched weights come out byte-equal.
+ * Lazy tensors must not come from the folder that is written.
+ */
 export async function writeCheckpoint(
   folder: Folder,
   tensors: ReadonlyMap<string, NDArray | LazyTensor>,
@@ -177,10 +180,10 @@ export async function writeCheckpoint(
   };
   const sameNames =
     like && like.storage.size === tensors.size && [...tensors.keys()].every((n) => like.storage.has(n));
-  const groups = sameNames
+  const groups: { path: string; names: string[]; file?: SafetensorsFile }[] = sameNames
     ? like.files.map(({ path, file }) => ({ path, names: file.entries.map((e) => e.name), file }))
     : shard([...tensors.keys()].sort().map(item), options.maxShardBytes ?? 5e9);
-  for (const g of groups) await write(g.path, g.names, 'file' in g ? g.file : undefined);
+  for (const g of groups) await write(g.path, g.names, g.file);
   if (groups.length > 1 || (sameNames && like.indexText !== undefined)) {
     const weight_map = Object.fromEntries(
       groups.flatMap((g) => g.names.map((n) => [n, g.path])).sort(byFirst),

@@ -60,7 +60,7 @@ const NATURAL: Record<DType, StoredDType> = {
 /** The stored type that holds a host type without loss. */
 export const naturalStorage = (dtype: DType): StoredDType => NATURAL[dtype];
 
-const asBytes = (data: TypedArray): Uint8Array =>
+const asBytes = (data: ArrayBufferView): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 /** Little-endian file bytes as host elements (BF16 becomes float32 with the same bits on top). Copies. */
