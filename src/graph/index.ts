@@ -17,8 +17,10 @@ export {
 export * from './ops/arithmetic.ts';
 export * from './ops/basic.ts';
 export * from './ops/linear.ts';
+export * from './ops/norm.ts';
 export { sum, sumTo } from './ops/reduce.ts';
 export { size, sizeOp } from './ops/size.ts';
+export * from './ops/softmax.ts';
 export * from './shape.ts';
 export {
   apply,

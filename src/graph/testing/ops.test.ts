@@ -3,11 +3,13 @@ import { createRng } from '../../util/rng.ts';
 import { checkAgainstOrt, checkGradient, type OpSamples } from './check-op.ts';
 import { arithmeticSamples } from './samples/arithmetic.ts';
 import { linearSamples } from './samples/linear.ts';
+import { normSamples } from './samples/norm.ts';
 
 /** Every operator's samples, by family. A new operator adds its samples to a family here. */
 const FAMILIES: Record<string, OpSamples[]> = {
   arithmetic: arithmeticSamples,
   linear: linearSamples,
+  norm: normSamples,
 };
 const REPEATS = 8;
 

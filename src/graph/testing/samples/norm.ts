@@ -1,0 +1,81 @@
+import { groupNorm, layerNorm, rmsNorm } from '../../ops/norm.ts';
+import { logSoftmax, softmax } from '../../ops/softmax.ts';
+import { type OpSamples, randomArray, randomShape } from '../check-op.ts';
+
+const axisWise = (op: string, fn: typeof softmax): OpSamples => ({
+  op,
+  gradient: true,
+  smooth: true,
+  make: (rng) => {
+    const shape = randomShape(rng, 1, 3, 5);
+    const axis = rng.int(2 * shape.length) - shape.length;
+    return { inputs: [randomArray(rng, shape, -4, 4)], apply: (x) => fn(x, axis) };
+  },
+});
+
+const emptyRows: OpSamples = {
+  op: 'softmax (empty batch)',
+  gradient: false,
+  smooth: false,
+  make: (rng) => ({
+    inputs: [randomArray(rng, [0, 3])],
+    apply: (x) => [softmax(x), logSoftmax(x), layerNorm(x)],
+  }),
+};
+
+export const normSamples: OpSamples[] = [
+  axisWise('softmax', softmax),
+  axisWise('logSoftmax', logSoftmax),
+  emptyRows,
+  {
+    op: 'softmax (masked)',
+    gradient: false,
+    smooth: false,
+    make: (rng) => {
+      const x = randomArray(rng, [3, 5], -50, 50);
+      for (let r = 0; r < 3; r++) x.data[5 * r + rng.int(5)] = Number.NEGATIVE_INFINITY;
+      return { inputs: [x], apply: (t) => [softmax(t), logSoftmax(t)] };
+    },
+  },
+  {
+    op: 'layerNorm',
+    gradient: true,
+    smooth: true,
+    make: (rng) => {
+      const shape = [...randomShape(rng, 1, 2, 3), 2 + rng.int(4)];
+      const axis = rng.uniform() < 0.7 ? -1 : -2;
+      const tail = shape.slice(axis);
+      const parts = rng.int(3);
+      return {
+        inputs: [shape, tail, tail].slice(0, parts + 1).map((s) => randomArray(rng, s)),
+        apply: (x, scale, bias) => layerNorm(x, scale, bias, { axis, eps: 1e-2 }),
+      };
+    },
+  },
+  {
+    op: 'rmsNorm',
+    gradient: true,
+    smooth: true,
+    make: (rng) => {
+      const shape = [...randomShape(rng, 0, 2, 3), 2 + rng.int(4)];
+      const inputs = [randomArray(rng, shape), randomArray(rng, shape.slice(-1))].slice(0, 1 + rng.int(2));
+      return { inputs, apply: (x, scale) => rmsNorm(x, scale, { eps: 1e-2 }) };
+    },
+  },
+  {
+    op: 'groupNorm',
+    gradient: true,
+    smooth: true,
+    make: (rng) => {
+      const groups = 1 + rng.int(3);
+      const channels = groups * (1 + rng.int(2));
+      const shape = [1 + rng.int(2), channels, ...randomShape(rng, 0, 2, 3)];
+      const inputs = [shape, [channels], [channels]].map((s) => randomArray(rng, s));
+      return {
+        inputs,
+        apply: (x, scale, bias) => groupNorm(x, groups, scale, bias, { eps: 1e-2 }),
+        tolerance: 1e-4,
+      };
+    },
+  },
+];
