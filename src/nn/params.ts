@@ -22,7 +22,8 @@ export interface ParamSpec {
 export type ParamSpecs = Record<string, ParamSpec>;
 
 const count = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
-const from = (shape: readonly number[], f: () => number): Float32Array => Float32Array.from({ length: count(shape) }, f);
+const from = (shape: readonly number[], f: () => number): Float32Array =>
+  Float32Array.from({ length: count(shape) }, f);
 
 /** Normal(0, std), the usual start of transformers (std 0.02). */
 export const normalInit =
@@ -44,7 +45,8 @@ export const uniformInit =
 const fanIn = (shape: readonly number[]): number => count(shape.slice(1));
 
 /** PyTorch's default for linear and convolution weights `[out, in, ...]`: U(±1/√fan_in). */
-export const fanInInit: Initializer = (shape, rng) => uniformInit(1 / Math.sqrt(Math.max(1, fanIn(shape))))(shape, rng);
+export const fanInInit: Initializer = (shape, rng) =>
+  uniformInit(1 / Math.sqrt(Math.max(1, fanIn(shape))))(shape, rng);
 /** He et al. 2015, normal, fan-out mode (residual networks): std √(2 / (out · kernel)). */
 export const heFanOutInit: Initializer = (shape, rng) =>
   normalInit(Math.sqrt(2 / (shape[0] * count(shape.slice(2)))))(shape, rng);
@@ -54,11 +56,7 @@ export const glorotInit: Initializer = (shape, rng) =>
 
 /** Puts `path.` before each name. */
 export const prefixed = (path: string, specs: ParamSpecs): ParamSpecs =>
-  path === ''
-    ? specs
-    : Object.fromEntries(
-        Object.entries(specs).map(([name, s]) => [`${path}.${name}`, s]),
-      );
+  path === '' ? specs : Object.fromEntries(Object.entries(specs).map(([name, s]) => [`${path}.${name}`, s]));
 
 /**
  * Fresh parameters. Each parameter has its own random stream, a function of the seed and its name: adding a

@@ -1,6 +1,6 @@
+import type { Tensor } from '../graph/tensor.ts';
 import { DecantError } from '../util/errors.ts';
 import { closest } from '../util/suggest.ts';
-import type { Tensor } from '../graph/tensor.ts';
 import type { Params } from './params.ts';
 
 /** What a model's forward pass may ask for, besides its inputs. */
@@ -44,7 +44,9 @@ export function scopeOf(params: Params<Tensor>, ctx: ForwardContext = {}, path =
       if (t === undefined) {
         const hint = closest(full(name), Object.keys(params));
         throw new DecantError('model', `parameter '${full(name)}' is missing`, {
-          fix: hint ? `the nearest name in the checkpoint is '${hint}'` : 'check that config.json fits the checkpoint',
+          fix: hint
+            ? `the nearest name in the checkpoint is '${hint}'`
+            : 'check that config.json fits the checkpoint',
         });
       }
       return t;

@@ -42,7 +42,8 @@ export function causalMask(seq: Dim, past: Dim): Tensor {
 }
 
 /** Positions past .. past + seq - 1 as int32 `[seq]`. */
-export const queryPositions = (seq: Dim, past: Dim): Tensor => (past === 0 ? arange(seq) : add(arange(seq), size(past)));
+export const queryPositions = (seq: Dim, past: Dim): Tensor =>
+  past === 0 ? arange(seq) : add(arange(seq), size(past));
 
 export interface AttentionInput {
   /** `[batch, heads, seq, width]` */
@@ -56,13 +57,15 @@ export interface AttentionInput {
 }
 
 /** softmax(q kᵀ · scale + mask) v: `[batch, heads, seq, width]` (Vaswani et al. 2017, eq. 1). */
-export const attend = ({ q, k, v, mask, scale }: AttentionInput): Tensor => scaledDotProductAttention(q, k, v, { mask, scale });
+export const attend = ({ q, k, v, mask, scale }: AttentionInput): Tensor =>
+  scaledDotProductAttention(q, k, v, { mask, scale });
 
 /** Both masks at once; either may be missing. */
 export const bothMasks = (a: Tensor | undefined, b: Tensor | undefined): Tensor | undefined =>
   a && b ? logicalAnd(a, b) : (a ?? b);
 
 /** Keys (or values) of earlier tokens followed by the new ones, along the sequence axis 2. */
-export const appendPast = (past: Tensor | undefined, now: Tensor): Tensor => (past ? concat([past, now], 2) : now);
+export const appendPast = (past: Tensor | undefined, now: Tensor): Tensor =>
+  past ? concat([past, now], 2) : now;
 
 export const asInt32 = (x: Tensor): Tensor => (x.dtype === 'int32' ? x : cast(x, 'int32'));

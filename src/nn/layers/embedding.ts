@@ -3,7 +3,11 @@ import { type Initializer, normalInit, type ParamSpecs } from '../params.ts';
 import type { Scope } from '../scope.ts';
 
 /** Parameters of an embedding table: `weight [rows, width]`. */
-export const embeddingParams = (rows: number, width: number, init: Initializer = normalInit(1)): ParamSpecs => ({
+export const embeddingParams = (
+  rows: number,
+  width: number,
+  init: Initializer = normalInit(1),
+): ParamSpecs => ({
   weight: { shape: [rows, width], init },
 });
 

@@ -14,4 +14,5 @@ export const layerNorm = (s: Scope, x: Tensor, eps: number): Tensor =>
 export const rmsNormParams = (width: number): ParamSpecs => ({ weight: { shape: [width], init: onesInit } });
 
 /** x / √(mean x² + eps) · weight over the last axis (Zhang & Sennrich 2019): `[..., width]`. */
-export const rmsNorm = (s: Scope, x: Tensor, eps: number): Tensor => s.tap(rmsNormOp(x, s.param('weight'), { eps }));
+export const rmsNorm = (s: Scope, x: Tensor, eps: number): Tensor =>
+  s.tap(rmsNormOp(x, s.param('weight'), { eps }));

@@ -1,0 +1,52 @@
+import { DecantError } from '../util/errors.ts';
+import type { AnyModel } from './model.ts';
+import { bertClassifier, bertModel, bertTokenClassifier } from './models/bert.ts';
+import { distilbertClassifier, distilbertModel } from './models/distilbert.ts';
+import { gpt2 } from './models/gpt2.ts';
+import { type DecoderModel, llama } from './models/llama.ts';
+
+type Config = Readonly<Record<string, unknown>>;
+
+/** Number of classes of a config.json: `num_labels`, else the size of `id2label`, else 2 (the library's default). */
+export function labelsOf(config: Config): number {
+  if (typeof config.num_labels === 'number') return config.num_labels;
+  return config.id2label ? Object.keys(config.id2label as object).length : 2;
+}
+
+/** Class names in id order, when the config has them. */
+export function labelNamesOf(config: Config): string[] | undefined {
+  const map = config.id2label as Record<string, string> | undefined;
+  return map && Object.keys(map).map((_, i) => map[String(i)]);
+}
+
+const ARCHITECTURES: Record<string, (c: Config) => AnyModel | DecoderModel> = {
+  BertForSequenceClassification: (c) => bertClassifier(c, labelsOf(c)),
+  BertForTokenClassification: (c) => bertTokenClassifier(c, labelsOf(c)),
+  BertModel: (c) => bertModel(c),
+  DistilBertForSequenceClassification: (c) => distilbertClassifier(c, labelsOf(c)),
+  DistilBertModel: (c) => distilbertModel(c),
+  GPT2LMHeadModel: (c) => gpt2(c),
+  LlamaForCausalLM: (c) => llama({ ...c, model_type: 'llama' }),
+  Qwen2ForCausalLM: (c) => llama({ ...c, model_type: 'qwen2' }),
+  Qwen3ForCausalLM: (c) => llama({ ...c, model_type: 'qwen3' }),
+};
+
+/** Architectures of config.json files that Decant can build. */
+export const architectures = (): string[] => Object.keys(ARCHITECTURES);
+
+/** The model that a config.json describes (its `architectures[0]`). */
+export function modelFromConfig(config: Config): AnyModel | DecoderModel {
+  const name = (config.architectures as string[] | undefined)?.[0];
+  const make = name === undefined ? undefined : ARCHITECTURES[name];
+  if (!make) {
+    throw new DecantError('model', 'the architecture is not supported', {
+      at: 'config.json: architectures[0]',
+      seen: name ?? null,
+      allowed: architectures().join(', '),
+      fix: 'use an ONNX file of the model, or one of these architectures',
+    });
+  }
+  return make(config);
+}
+
+export const isDecoder = (m: AnyModel | DecoderModel): m is DecoderModel => 'shape' in m && 'vocab' in m;

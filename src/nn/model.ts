@@ -1,0 +1,71 @@
+import type { NDArray, Tensor, TensorType } from '../graph/index.ts';
+import { DecantError } from '../util/errors.ts';
+import { closest } from '../util/suggest.ts';
+import { initParams, type ParamSpecs, type Params } from './params.ts';
+import { type ForwardContext, type Scope, scopeOf } from './scope.ts';
+
+/**
+ * A model is data (a config, parameter specs) and a pure function of parameters and inputs. Parameters are never
+ * inside it: the same model runs on a student's, a teacher's or an averaged set of parameters.
+ *
+ * @typeParam I inputs, a record of tensors
+ * @typeParam O outputs, a record of tensors
+ */
+export interface Model<
+  I extends Record<string, Tensor | undefined>,
+  O extends Record<string, Tensor | undefined>,
+> {
+  /** Architecture, as in config.json's `architectures` (`BertForSequenceClassification`) or Decant's own. */
+  readonly architecture: string;
+  /** The config.json contents, Hugging Face key names. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly params: ParamSpecs;
+  /** Types of the inputs with symbolic dimensions, in the order of exported graphs. */
+  readonly inputs: Readonly<Record<string, TensorType>>;
+  forward(s: Scope, inputs: I): O;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a model of any inputs and outputs
+export type AnyModel = Model<any, any>;
+
+/** Fresh parameters of a model. */
+export const init = (model: AnyModel, seed: number | string): Params<NDArray> =>
+  initParams(model.params, seed);
+
+/** Runs the forward pass on symbolic tensors. */
+export function applyModel<
+  I extends Record<string, Tensor | undefined>,
+  O extends Record<string, Tensor | undefined>,
+>(model: Model<I, O>, params: Params<Tensor>, inputs: I, ctx: ForwardContext = {}): O {
+  return model.forward(scopeOf(params, ctx), inputs);
+}
+
+/**
+ * The forward pass and chosen activations, by dotted path (`bert.encoder.layer.2`, `model.layers.0.self_attn.q_proj`).
+ * An unknown path is an error that lists near ones.
+ */
+export function applyWithTaps<
+  I extends Record<string, Tensor | undefined>,
+  O extends Record<string, Tensor | undefined>,
+>(
+  model: Model<I, O>,
+  params: Params<Tensor>,
+  inputs: I,
+  paths: readonly string[],
+  ctx: ForwardContext = {},
+): { outputs: O; taps: Record<string, Tensor> } {
+  const all = ctx.taps ?? new Map<string, Tensor>();
+  const outputs = applyModel(model, params, inputs, { ...ctx, taps: all });
+  return { outputs, taps: Object.fromEntries(paths.map((p) => [p, pickTap(all, p)])) };
+}
+
+function pickTap(all: Map<string, Tensor>, path: string): Tensor {
+  const t = all.get(path);
+  if (t) return t;
+  const near = closest(path, [...all.keys()]);
+  throw new DecantError('model', `there is no activation at '${path}'`, {
+    seen: path,
+    allowed: [...all.keys()].slice(0, 12).join(', ') + (all.size > 12 ? ', …' : ''),
+    fix: near ? `did you mean '${near}'?` : 'list the paths with `tapPaths(model)`',
+  });
+}
