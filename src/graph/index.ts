@@ -14,12 +14,17 @@ export {
   toNumbers,
   zeros,
 } from './ndarray.ts';
+export * from './ops/activations.ts';
 export * from './ops/arithmetic.ts';
 export * from './ops/basic.ts';
+export * from './ops/compare.ts';
+export * from './ops/conv.ts';
+export * from './ops/elementwise.ts';
 export * from './ops/linear.ts';
 export * from './ops/norm.ts';
 export { sum, sumTo } from './ops/reduce.ts';
 export { size, sizeOp } from './ops/size.ts';
+export * from './ops/sizes.ts';
 export * from './ops/softmax.ts';
 export * from './shape.ts';
 export {

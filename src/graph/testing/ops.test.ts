@@ -2,6 +2,7 @@ import { describe, it } from 'vitest';
 import { createRng } from '../../util/rng.ts';
 import { checkAgainstOrt, checkGradient, type OpSamples } from './check-op.ts';
 import { arithmeticSamples } from './samples/arithmetic.ts';
+import { convSamples } from './samples/conv.ts';
 import { linearSamples } from './samples/linear.ts';
 import { normSamples } from './samples/norm.ts';
 
@@ -10,6 +11,7 @@ const FAMILIES: Record<string, OpSamples[]> = {
   arithmetic: arithmeticSamples,
   linear: linearSamples,
   norm: normSamples,
+  conv: convSamples,
 };
 const REPEATS = 8;
 

@@ -1,7 +1,8 @@
 import { linear, matmul } from '../../ops/linear.ts';
 import { broadcastablePair, type OpSamples, randomArray } from '../check-op.ts';
+import { gradientsOf } from './gradients-of.ts';
 
-export const linearSamples: OpSamples[] = [
+const samples: OpSamples[] = [
   {
     op: 'matmul',
     gradient: true,
@@ -62,3 +63,5 @@ export const linearSamples: OpSamples[] = [
     },
   },
 ];
+
+export const linearSamples: OpSamples[] = [...samples, ...gradientsOf(samples)];

@@ -1,6 +1,7 @@
 import { groupNorm, layerNorm, rmsNorm } from '../../ops/norm.ts';
 import { logSoftmax, softmax } from '../../ops/softmax.ts';
 import { type OpSamples, randomArray, randomShape } from '../check-op.ts';
+import { gradientsOf } from './gradients-of.ts';
 
 const axisWise = (op: string, fn: typeof softmax): OpSamples => ({
   op,
@@ -23,7 +24,7 @@ const emptyRows: OpSamples = {
   }),
 };
 
-export const normSamples: OpSamples[] = [
+const samples: OpSamples[] = [
   axisWise('softmax', softmax),
   axisWise('logSoftmax', logSoftmax),
   emptyRows,
@@ -79,3 +80,5 @@ export const normSamples: OpSamples[] = [
     },
   },
 ];
+
+export const normSamples: OpSamples[] = [...samples, ...gradientsOf(samples)];
