@@ -1,3 +1,4 @@
+import { batchNorm, batchNormTrain } from '../../ops/batch-norm.ts';
 import { groupNorm, layerNorm, rmsNorm } from '../../ops/norm.ts';
 import { logSoftmax, softmax } from '../../ops/softmax.ts';
 import { type OpSamples, randomArray, randomShape } from '../check-op.ts';
@@ -76,6 +77,36 @@ const samples: OpSamples[] = [
         inputs,
         apply: (x, scale, bias) => groupNorm(x, groups, scale, bias, { eps: 1e-2 }),
         tolerance: 1e-4,
+      };
+    },
+  },
+  {
+    op: 'batchNorm (training)',
+    gradient: true,
+    smooth: true,
+    make: (rng) => {
+      const c = 1 + rng.int(3);
+      const shape = [2 + rng.int(2), c, ...randomShape(rng, 0, 2, 3)];
+      return {
+        inputs: [shape, [c], [c]].map((s) => randomArray(rng, s)),
+        apply: (x, scale, bias) => {
+          const { y, mean, variance } = batchNormTrain(x, scale, bias, { eps: 1e-2 });
+          return [[y], [y, mean, variance], [mean], [variance]][shape[0] + c - 3];
+        },
+        tolerance: 5e-5,
+      };
+    },
+  },
+  {
+    op: 'batchNorm',
+    gradient: true,
+    smooth: true,
+    make: (rng) => {
+      const c = 1 + rng.int(3);
+      const shape = [rng.int(3), c, ...randomShape(rng, 0, 3, 3)];
+      return {
+        inputs: [...[shape, [c], [c], [c]].map((s) => randomArray(rng, s)), randomArray(rng, [c], 0.5, 2)],
+        apply: (x, scale, bias, mean, variance) => batchNorm(x, scale, bias, mean, variance),
       };
     },
   },
