@@ -8,16 +8,24 @@ export interface Engine {
   readonly name: string;
   /**
    * Prepares a graph. The first `state` inputs are state: the engine keeps them between steps, and the first
-   * `state` outputs, of the same types and order, are their next values.
+   * `state` outputs, of the same types and order, are their next values. Equal graphs share one compiled session.
    */
   load(graph: Graph, options?: LoadOptions): Promise<Executable>;
-  /** Frees sessions and workers. */
+  /** Refuses the steps that have not begun with an `interrupted` error; the state stays as the last finished step left it. */
+  interrupt(): void;
+  /** Waits for the step in progress, then frees sessions and workers. */
   close(): Promise<void>;
 }
 
 export interface LoadOptions {
+  /** How many inputs (and outputs) are state; default 0. */
   state?: number;
-  threads?: number;
+  /** Use the kept state of this executable of the same engine, whose state has the same types. */
+  shareState?: Executable;
+  /** Prepare `stepMany` as one run of an ONNX Loop: the same bits, less overhead per step for small models. */
+  loop?: boolean;
+  /** Measure operators; read with `profile()`. */
+  profile?: boolean;
 }
 
 export interface Executable {
@@ -29,5 +37,20 @@ export interface Executable {
   getState(): Promise<NDArray[]>;
   /** Runs once on the kept state and the other inputs; the state moves on; returns the other outputs. */
   step(inputs: readonly NDArray[]): Promise<NDArray[]>;
+  /** `step` once per element, without coming back in between; one ONNX Loop if loaded with `loop`. */
+  stepMany(inputs: readonly (readonly NDArray[])[]): Promise<NDArray[][]>;
+  /** Time per operator since loading, most expensive first. Ends the measurement. Needs `profile: true`. */
+  profile(): Promise<OperatorTime[]>;
   dispose(): Promise<void>;
+}
+
+export interface OperatorTime {
+  /** ONNX operator type. */
+  op: string;
+  /** Executions. */
+  calls: number;
+  /** Milliseconds in all. */
+  ms: number;
+  /** Fraction of the time of all operators. */
+  share: number;
 }
