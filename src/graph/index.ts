@@ -16,13 +16,16 @@ export {
 } from './ndarray.ts';
 export * from './ops/activations.ts';
 export * from './ops/arithmetic.ts';
+export * from './ops/attention.ts';
 export * from './ops/basic.ts';
+export * from './ops/batch-norm.ts';
 export * from './ops/compare.ts';
 export * from './ops/conv.ts';
 export * from './ops/elementwise.ts';
 export * from './ops/linear.ts';
 export * from './ops/norm.ts';
 export { sum, sumTo } from './ops/reduce.ts';
+export * from './ops/rotary.ts';
 export { size, sizeOp } from './ops/size.ts';
 export * from './ops/sizes.ts';
 export * from './ops/softmax.ts';
