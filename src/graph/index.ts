@@ -20,15 +20,22 @@ export * from './ops/attention.ts';
 export * from './ops/basic.ts';
 export * from './ops/batch-norm.ts';
 export * from './ops/compare.ts';
+export * from './ops/control.ts';
 export * from './ops/conv.ts';
 export * from './ops/elementwise.ts';
+export * from './ops/indexing.ts';
 export * from './ops/linear.ts';
 export * from './ops/norm.ts';
+export * from './ops/padding.ts';
 export { sum, sumTo } from './ops/reduce.ts';
+export * from './ops/reductions.ts';
 export * from './ops/rotary.ts';
+export * from './ops/shaping.ts';
 export { size, sizeOp } from './ops/size.ts';
 export * from './ops/sizes.ts';
+export * from './ops/slicing.ts';
 export * from './ops/softmax.ts';
+export * from './ops/sorting.ts';
 export * from './shape.ts';
 export {
   apply,

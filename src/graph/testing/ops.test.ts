@@ -2,6 +2,7 @@ import { describe, it } from 'vitest';
 import { createRng } from '../../util/rng.ts';
 import { checkAgainstOrt, checkGradient, type OpSamples } from './check-op.ts';
 import { arithmeticSamples } from './samples/arithmetic.ts';
+import { attentionSamples } from './samples/attention.ts';
 import { convSamples } from './samples/conv.ts';
 import { linearSamples } from './samples/linear.ts';
 import { normSamples } from './samples/norm.ts';
@@ -12,6 +13,7 @@ const FAMILIES: Record<string, OpSamples[]> = {
   linear: linearSamples,
   norm: normSamples,
   conv: convSamples,
+  attention: attentionSamples,
 };
 const REPEATS = 8;
 
