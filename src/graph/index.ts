@@ -30,7 +30,7 @@ export * from './ops/padding.ts';
 export { sum, sumTo } from './ops/reduce.ts';
 export * from './ops/reductions.ts';
 export * from './ops/rotary.ts';
-export * from './ops/shaping.ts';
+export * from './ops/shape.ts';
 export { size, sizeOp } from './ops/size.ts';
 export * from './ops/sizes.ts';
 export * from './ops/slicing.ts';

@@ -14,7 +14,7 @@ import {
   showShape,
 } from '../shape.ts';
 import { apply, constant, type Tensor } from '../tensor.ts';
-import { broadcastStrides, eachOffset, sizeOf } from './kernels.ts';
+import { broadcastStrides, strided } from './kernels.ts';
 import { sumTo } from './reduce.ts';
 
 export const identityOp: OpDef<null> = {
@@ -73,11 +73,7 @@ export const broadcastOp: OpDef<{ shape: Shape }> = {
     return [{ shape, dtype: x.dtype }];
   },
   evaluate: ([x], { types: [t] }) => {
-    const out = new Float64Array(sizeOf(t.shape));
-    eachOffset(t.shape, [broadcastStrides(x.shape, t.shape)], (i, [p]) => {
-      out[i] = x.data[p];
-    });
-    return [out];
+    return [strided(x.data, t.shape, broadcastStrides(x.shape, t.shape))];
   },
   vjp: ({ inputs: [x], grads: [g] }) => [sumTo(g!, x.shape)],
   emit: (e, [x], { attrs }) => [e.node('Expand', [x, e.shape(attrs.shape)])],

@@ -3,7 +3,7 @@ import type { OpDef } from '../op.ts';
 import { dimEquals, normalizeAxes, type Shape, shapeEquals, showShape } from '../shape.ts';
 import { apply, type Tensor } from '../tensor.ts';
 import { broadcastTo, reshape } from './basic.ts';
-import { eachOffset, sizeOf, stridesOf } from './kernels.ts';
+import { reducePlan } from './kernels.ts';
 
 export interface ReduceAttrs {
   axes: readonly number[];
@@ -26,12 +26,13 @@ export const sumOp: OpDef<ReduceAttrs> = {
     return [{ shape: reducedShape(x.shape, attrs), dtype: x.dtype }];
   },
   evaluate: ([x], { attrs }) => {
-    const kept = x.shape.map((d, i) => (attrs.axes.includes(i) ? 1 : d));
-    const out = new Float64Array(sizeOf(kept));
-    const strides = stridesOf(kept).map((s, i) => (attrs.axes.includes(i) ? 0 : s));
-    eachOffset(x.shape, [strides], (i, [o]) => {
-      out[o] += x.data[i];
-    });
+    const { bases, offsets } = reducePlan(x.shape, attrs.axes);
+    const out = new Float64Array(bases.length);
+    for (let i = 0; i < out.length; i++) {
+      let total = 0;
+      for (let k = 0; k < offsets.length; k++) total += x.data[bases[i] + offsets[k]];
+      out[i] = total;
+    }
     return [out];
   },
   vjp: ({ inputs: [x], attrs, grads: [g] }) => [
