@@ -1,9 +1,13 @@
 import { DecantError } from '../util/errors.ts';
 import type { AnyModel } from './model.ts';
+import { bagClassifier } from './models/bag.ts';
 import { bertClassifier, bertModel, bertTokenClassifier } from './models/bert.ts';
+import { type CnnConfig, cnn } from './models/cnn.ts';
 import { distilbertClassifier, distilbertModel } from './models/distilbert.ts';
 import { gpt2 } from './models/gpt2.ts';
 import { type DecoderModel, llama } from './models/llama.ts';
+import { type MlpConfig, mlp } from './models/mlp.ts';
+import { type ResnetConfig, resnet } from './models/resnet.ts';
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -28,6 +32,10 @@ const ARCHITECTURES: Record<string, (c: Config) => AnyModel | DecoderModel> = {
   GPT2LMHeadModel: (c) => gpt2(c),
   LlamaForCausalLM: (c) => llama({ ...c, model_type: 'llama' }),
   Qwen2ForCausalLM: (c) => llama({ ...c, model_type: 'qwen2' }),
+  BagForSequenceClassification: (c) => bagClassifier(c, labelsOf(c)),
+  Mlp: (c) => mlp(c as unknown as MlpConfig),
+  Cnn: (c) => cnn(c as unknown as CnnConfig),
+  SmallResNet: (c) => resnet(c as unknown as ResnetConfig),
   Qwen3ForCausalLM: (c) => llama({ ...c, model_type: 'qwen3' }),
 };
 

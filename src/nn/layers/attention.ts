@@ -34,13 +34,6 @@ export function paddingMask(mask: Tensor): Tensor {
   return expandDims(expandDims(real, 1), 1);
 }
 
-/** Which keys a query may see: `[seq, past + seq]` bool, key j for query i when j ≤ past + i. */
-export function causalMask(seq: Dim, past: Dim): Tensor {
-  const keys = arange(dimAdd(past, seq));
-  const queries = queryPositions(seq, past);
-  return lessEqual(expandDims(keys, 0), expandDims(queries, 1));
-}
-
 /** Positions past .. past + seq - 1 as int32 `[seq]`. */
 export const queryPositions = (seq: Dim, past: Dim): Tensor =>
   past === 0 ? arange(seq) : add(arange(seq), size(past));

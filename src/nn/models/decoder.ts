@@ -1,5 +1,5 @@
-import { type Dim, dimAdd, spec, sym, type Tensor, type TensorType } from '../../graph/index.ts';
-import { bothMasks, causalMask, paddingMask, queryPositions } from '../layers/attention.ts';
+import { causalMask, type Dim, dimAdd, spec, sym, type Tensor, type TensorType } from '../../graph/index.ts';
+import { bothMasks, paddingMask, queryPositions } from '../layers/attention.ts';
 
 /** Keys and values of earlier tokens, one pair per layer: `[batch, kvHeads, past, width]`. */
 export type PastKeyValues = readonly { readonly key: Tensor; readonly value: Tensor }[];
@@ -33,7 +33,7 @@ export interface DecoderShape {
 export function decoderFrame(inputs: DecoderInputs): { positions: Tensor; mask: Tensor; past: Dim } {
   const seq = inputs.input_ids.shape[1];
   const past: Dim = inputs.past ? inputs.past[0].key.shape[2] : 0;
-  const causal = causalMask(seq, past);
+  const causal = causalMask(seq, dimAdd(past, seq));
   const padding = inputs.attention_mask ? paddingMask(inputs.attention_mask) : undefined;
   return {
     positions: inputs.position_ids ?? queryPositions(seq, past),
