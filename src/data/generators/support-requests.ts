@@ -1,0 +1,135 @@
+import { z } from 'zod';
+import { createRng, type Rng } from '../../util/rng.ts';
+import type { GeneratedSet } from '../builtins.ts';
+import {
+  closers,
+  contrastFrames,
+  intents,
+  items,
+  openers,
+  plainFrames,
+  plans,
+  vagueRequests,
+} from './support-vocabulary.ts';
+
+/** Options of `builtin:support-requests`. */
+export const supportRequestOptions = z.strictObject({
+  train: z.number().int().positive().default(800).describe('labelled requests the student may learn from'),
+  validation: z
+    .number()
+    .int()
+    .positive()
+    .default(500)
+    .describe('labelled requests for early stopping and tuning'),
+  test: z.number().int().positive().default(2000).describe('labelled requests for the final figures'),
+  unlabeled: z.number().int().nonnegative().default(12000).describe('requests without a label'),
+  history: z
+    .number()
+    .int()
+    .nonnegative()
+    .default(12000)
+    .describe('labelled requests of the past that only the teacher learns from'),
+  contrast: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.7)
+    .describe('share of requests that also mention something that is not wanted'),
+  typos: z.number().min(0).max(1).default(0.04).describe('chance that a word is misspelt'),
+  vague: z.number().min(0).max(1).default(0.03).describe('share of requests that fit two intents'),
+  noise: z.number().min(0).max(1).default(0).describe('share of training labels that are wrong'),
+  seed: z.number().int().default(1).describe('seed of the generator'),
+});
+export type SupportRequestOptions = z.input<typeof supportRequestOptions>;
+
+const names = Object.keys(intents);
+
+/**
+ * Short requests to a support desk with 20 intents that share their words. Most requests also mention something that is
+ * *not* wanted, so that the words alone do not tell the intent (which of two mentioned things is wanted follows from the
+ * sentence's structure, and an upgrade differs from a downgrade only in the order of two plan names). Some words are
+ * misspelt, a few requests fit two intents. Same options, same text, on every platform.
+ */
+export function supportRequests(input: SupportRequestOptions = {}): GeneratedSet {
+  const o = supportRequestOptions.parse(input);
+  const part =
+    (split: string, count: number, noise = 0) =>
+    (): Record<string, unknown>[] => {
+      const rng = createRng(`support-requests/${o.seed}/${split}`);
+      return Array.from({ length: count }, (_, i) => {
+        // Classes take turns, so that every prefix is balanced.
+        const { text, intent } = request(rng, names[i % names.length], o);
+        if (split === 'unlabeled') return { text };
+        const label =
+          noise > 0 && rng.uniform() < noise ? rng.pick(names.filter((n) => n !== intent)) : intent;
+        return { text, intent: label };
+      });
+    };
+  return {
+    splits: {
+      train: part('train', o.train, o.noise),
+      validation: part('validation', o.validation),
+      test: part('test', o.test),
+      unlabeled: part('unlabeled', o.unlabeled),
+      history: part('history', o.history),
+    },
+    columns: { text: 'text', label: 'intent' },
+    classes: names,
+  };
+}
+
+function request(
+  rng: Rng,
+  intent: string,
+  o: z.output<typeof supportRequestOptions>,
+): { text: string; intent: string } {
+  let sentence: string;
+  if (rng.uniform() < o.vague) {
+    const [text, likelier, other] = rng.pick(vagueRequests);
+    sentence = fill(rng, text);
+    intent = rng.uniform() < 0.65 ? likelier : other;
+  } else {
+    const wanted = fill(rng, rng.pick(intents[intent]));
+    if (rng.uniform() < o.contrast) {
+      const unwanted = fill(rng, rng.pick(intents[rng.pick(names.filter((n) => n !== intent))]));
+      sentence = rng.pick(contrastFrames).replace('{x}', wanted).replace('{y}', unwanted);
+    } else sentence = rng.pick(plainFrames).replace('{x}', wanted);
+  }
+  if (rng.uniform() < 0.35) sentence = `${rng.pick(openers)}, ${sentence}`;
+  if (rng.uniform() < 0.35) sentence = `${sentence}, ${rng.pick(closers)}`;
+  if (rng.uniform() < 0.5) sentence = sentence.toLowerCase();
+  if (rng.uniform() < 0.3) sentence = sentence.replace(/,/g, '');
+  return {
+    text: sentence
+      .split(' ')
+      .map((word) => (rng.uniform() < o.typos ? misspell(rng, word) : word))
+      .join(' '),
+    intent,
+  };
+}
+
+function fill(rng: Rng, phrase: string): string {
+  const low = rng.int(plans.length - 1);
+  const high = low + 1 + rng.int(plans.length - 1 - low);
+  return phrase
+    .replace('{item}', rng.pick(items))
+    .replace('{n}', String(1000 + rng.int(9000)))
+    .replace('{low}', plans[low])
+    .replace('{high}', plans[high]);
+}
+
+const rows = ['qwertyuiop', 'asdfghjkl', 'zxcvbnm'];
+
+/** One slip of the fingers: letters swapped, left out, doubled, or a neighbouring key. */
+function misspell(rng: Rng, word: string): string {
+  if (word.length < 3) return word;
+  const at = rng.int(word.length - 1);
+  const kind = rng.int(4);
+  if (kind === 0) return word.slice(0, at) + word[at + 1] + word[at] + word.slice(at + 2);
+  if (kind === 1) return word.slice(0, at) + word.slice(at + 1);
+  if (kind === 2) return word.slice(0, at) + word[at] + word.slice(at);
+  const row = rows.find((r) => r.includes(word[at].toLowerCase()));
+  if (!row) return word;
+  const key = row.indexOf(word[at].toLowerCase());
+  return word.slice(0, at) + (row[key + 1] ?? row[key - 1]) + word.slice(at + 1);
+}
