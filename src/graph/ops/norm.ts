@@ -54,7 +54,7 @@ function inferNorm([x, scale, bias]: readonly TensorType[], { axis }: NormAttrs)
 }
 
 /** Layer and RMS normalization: y = (x - mean) · inv · scale + bias, inv = 1/√(mean((x - mean)²) + eps). Outputs y, inv. */
-export const normOp: OpDef<NormAttrs> = {
+export const layerNormOp: OpDef<NormAttrs> = {
   name: 'layerNorm',
   doc: '(x - mean)/√(var + eps) · scale + bias over the last axes; without the mean for RMS norm',
   infer: inferNorm,
@@ -133,7 +133,7 @@ function emitRms(e: Emitter, inputs: readonly string[], attrs: NormAttrs, x: Ten
 
 /** x̂: normalized, neither scaled nor shifted. Taken again in the backward pass, which is cheaper than keeping it. */
 function normalized(x: Tensor, attrs: NormAttrs): Tensor {
-  return applyAll(normOp, [x, fill(x.shape.slice(attrs.axis), 1, x.dtype)], attrs)[0];
+  return applyAll(layerNormOp, [x, fill(x.shape.slice(attrs.axis), 1, x.dtype)], attrs)[0];
 }
 
 export interface NormOptions {
@@ -153,7 +153,7 @@ function norm(
   const axis = normalizeAxis(options.axis ?? -1, x.rank);
   const gamma = scale ?? fill(x.shape.slice(axis), 1, x.dtype);
   const attrs = { axis, eps: options.eps ?? (center ? 1e-5 : 1e-6), center };
-  return apply(normOp, bias ? [x, gamma, bias] : [x, gamma], attrs);
+  return apply(layerNormOp, bias ? [x, gamma, bias] : [x, gamma], attrs);
 }
 
 /**

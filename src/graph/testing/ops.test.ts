@@ -6,6 +6,7 @@ import { attentionSamples } from './samples/attention.ts';
 import { convSamples } from './samples/conv.ts';
 import { linearSamples } from './samples/linear.ts';
 import { normSamples } from './samples/norm.ts';
+import { poolSamples } from './samples/pool.ts';
 
 /** Every operator's samples, by family. A new operator adds its samples to a family here. */
 const FAMILIES: Record<string, OpSamples[]> = {
@@ -14,6 +15,7 @@ const FAMILIES: Record<string, OpSamples[]> = {
   norm: normSamples,
   conv: convSamples,
   attention: attentionSamples,
+  pool: poolSamples,
 };
 const REPEATS = 8;
 

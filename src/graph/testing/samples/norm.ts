@@ -1,7 +1,10 @@
+import { gradients } from '../../autodiff.ts';
 import { batchNorm, batchNormTrain } from '../../ops/batch-norm.ts';
+import { softmaxCrossEntropy } from '../../ops/cross-entropy.ts';
 import { groupNorm, layerNorm, rmsNorm } from '../../ops/norm.ts';
+import { sum } from '../../ops/reduce.ts';
 import { logSoftmax, softmax } from '../../ops/softmax.ts';
-import { type OpSamples, randomArray, randomShape } from '../check-op.ts';
+import { type OpSamples, randomArray, randomInts, randomShape } from '../check-op.ts';
 import { gradientsOf } from './gradients-of.ts';
 
 const axisWise = (op: string, fn: typeof softmax): OpSamples => ({
@@ -109,6 +112,31 @@ const samples: OpSamples[] = [
         apply: (x, scale, bias, mean, variance) => batchNorm(x, scale, bias, mean, variance),
       };
     },
+  },
+  {
+    op: 'softmaxCrossEntropy',
+    gradient: true,
+    smooth: true,
+    make: (rng) => {
+      const lead = rng.pick([[], [3], [2, 2], [0]]);
+      const classes = 1 + rng.int(5);
+      return {
+        inputs: [randomArray(rng, [...lead, classes], -4, 4), randomInts(rng, lead, classes)],
+        apply: (logits, labels) => softmaxCrossEntropy(logits, labels),
+      };
+    },
+  },
+  {
+    op: 'softmaxCrossEntropy (extreme logits)',
+    gradient: false,
+    smooth: false,
+    make: (rng) => ({
+      inputs: [randomArray(rng, [4, 3], -500, 500), randomInts(rng, [4], 3)],
+      apply: (logits, labels) => {
+        const loss = softmaxCrossEntropy(logits, labels);
+        return [loss, ...gradients(sum(loss), [logits])];
+      },
+    }),
   },
 ];
 
