@@ -1,11 +1,11 @@
 import { add, mul } from '../graph/ops/arithmetic.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { treeLeaves, treeUnflatten } from '../graph/tree.ts';
-import type { TensorTree } from './optimizer.ts';
+import { treeLeaves } from '../graph/tree.ts';
+import { rebuildTree, type TensorTree } from './optimizer.ts';
 
 /** sums + grads·weight: with weight 1/N over N micro-batches, the gradient of their mean loss. */
 export function accumulate(sums: TensorTree, grads: TensorTree, weight: number): TensorTree {
   const g = treeLeaves<Tensor>(grads);
   const next = treeLeaves<Tensor>(sums).map((s, i) => add(s, mul(g[i], weight)));
-  return treeUnflatten<Tensor, Tensor, TensorTree>(sums, next) as TensorTree;
+  return rebuildTree(sums, next);
 }

@@ -4,10 +4,10 @@ import { add, div, maximum, minimum, mul, sub } from '../graph/ops/arithmetic.ts
 import { exp, log, rsqrt, sqrt, square } from '../graph/ops/elementwise.ts';
 import { mean } from '../graph/ops/reductions.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { treeMap } from '../graph/tree.ts';
 import {
   type DecayMask,
   type HostTree,
+  mapTree,
   type Optimizer,
   type StepInputs,
   scalarLike,
@@ -43,7 +43,7 @@ export function adafactor({
   const factored = (shape: readonly unknown[]): boolean => shape.length > 1;
   // vectors keep all second moments in `row` and an empty `col`
   const slot = (params: HostTree, shapeOf: (shape: readonly number[]) => readonly number[]): HostTree =>
-    treeMap<NDArray, NDArray, HostTree>(params, (p) => zeros(shapeOf(p.shape), p.dtype)) as HostTree;
+    mapTree(params, (p: NDArray) => zeros(shapeOf(p.shape), p.dtype));
   return {
     name: 'adafactor',
     init: (params) => ({

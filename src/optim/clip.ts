@@ -3,8 +3,8 @@ import { cast } from '../graph/ops/compare.ts';
 import { clip, sqrt, square } from '../graph/ops/elementwise.ts';
 import { sum } from '../graph/ops/reduce.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { treeLeaves, treeMap } from '../graph/tree.ts';
-import { scalarLike, type TensorTree } from './optimizer.ts';
+import { treeLeaves } from '../graph/tree.ts';
+import { mapTree, scalarLike, type TensorTree } from './optimizer.ts';
 
 /** √Σ g² over all gradients, a scalar. */
 export function globalNorm(grads: TensorTree): Tensor {
@@ -19,10 +19,9 @@ export function globalNorm(grads: TensorTree): Tensor {
 export function clipByGlobalNorm(grads: TensorTree, max: number): { grads: TensorTree; norm: Tensor } {
   const norm = globalNorm(grads);
   const scale = minimum(div(max, add(norm, 1e-6)), 1);
-  const scaled = treeMap<Tensor, Tensor, TensorTree>(grads, (g) => mul(g, scalarLike(scale, g)));
-  return { grads: scaled as TensorTree, norm };
+  return { grads: mapTree(grads, (g: Tensor) => mul(g, scalarLike(scale, g))), norm };
 }
 
 /** Clips every element to [-max, max]. */
 export const clipByValue = (grads: TensorTree, max: number): TensorTree =>
-  treeMap<Tensor, Tensor, TensorTree>(grads, (g) => clip(g, -max, max)) as TensorTree;
+  mapTree(grads, (g: Tensor) => clip(g, -max, max));

@@ -2,8 +2,8 @@ import type { NDArray } from '../graph/ndarray.ts';
 import { ndarray } from '../graph/ndarray.ts';
 import { add, div, minimum, mul, sub } from '../graph/ops/arithmetic.ts';
 import type { Tensor } from '../graph/tensor.ts';
-import { treeEntries, treeMap, treeUnflatten } from '../graph/tree.ts';
-import { type HostTree, scalarLike, type TensorTree } from './optimizer.ts';
+import { treeEntries } from '../graph/tree.ts';
+import { type HostTree, mapTree, rebuildTree, scalarLike, type TensorTree } from './optimizer.ts';
 
 export interface EmaOptions {
   /** δ: weight of the old average; 0.999 looks back about 1,000 steps. */
@@ -14,7 +14,7 @@ export interface EmaOptions {
 
 /** The average starts at the parameters. */
 export const initEma = (params: HostTree): HostTree =>
-  treeMap<NDArray, NDArray, HostTree>(params, (p) => ndarray(p.data.slice(), p.shape, p.dtype)) as HostTree;
+  mapTree(params, (p: NDArray) => ndarray(p.data.slice(), p.shape, p.dtype));
 
 /** Exponential moving average of the parameters: a ← a + (1 - δ)·(p - a). `step` counts from 1. */
 export function updateEma(
@@ -28,5 +28,5 @@ export function updateEma(
   const updated = treeEntries<Tensor>(average).map(([, a], i) =>
     add(a, mul(sub(leaves[i], a), rate ? scalarLike(rate, a) : 1 - decay)),
   );
-  return treeUnflatten<Tensor, Tensor, TensorTree>(average, updated) as TensorTree;
+  return rebuildTree(average, updated);
 }

@@ -12,7 +12,7 @@ import {
   type Tensor,
   trace,
 } from '../graph/index.ts';
-import { treeEntries, treeLeaves, treeMap, treeUnflatten } from '../graph/tree.ts';
+import { treeEntries, treeLeaves } from '../graph/tree.ts';
 import {
   accumulate,
   adafactor,
@@ -29,6 +29,7 @@ import {
   type TensorTree,
   updateEma,
 } from './index.ts';
+import { mapTree, rebuildTree } from './optimizer.ts';
 
 const fixture = JSON.parse(readFileSync(new URL('./fixtures/pytorch.json', import.meta.url), 'utf8')) as {
   optimizers: Record<string, number[][]>;
@@ -49,8 +50,7 @@ const gradients = (k: number): HostTree => ({
   a: values(12, 0.5 + k, 1.5, [3, 4]),
   rest: [values(4, 2 - k, 0.01, [4]), values(12, 0.1 * k, 3, [2, 3, 2])],
 });
-const specsOf = (tree: unknown, dtype: DType) =>
-  treeMap<NDArray, unknown>(tree as HostTree, (a) => spec(a.shape, dtype));
+const specsOf = (tree: unknown, dtype: DType) => mapTree(tree as HostTree, (a) => spec(a.shape, dtype));
 const as = (dtype: DType) => (a: NDArray) => castArray(a, dtype);
 
 type Clip = (g: TensorTree) => TensorTree;
@@ -79,8 +79,8 @@ async function fiveUpdates(optimizer: Optimizer, lr: number, dtype: DType, run: 
     const inputs = [p, state, gradients(k)].flatMap((t) => treeLeaves<NDArray>(t).map(as(dtype)));
     const out = await run(graph, [...inputs, array(lr, dtype, []), array(k + 1, dtype, [])]);
     const n = treeLeaves(p).length;
-    p = treeUnflatten<NDArray, NDArray, HostTree>(p, out.slice(0, n)) as HostTree;
-    state = treeUnflatten<NDArray, NDArray, HostTree>(state, out.slice(n)) as HostTree;
+    p = rebuildTree(p, out.slice(0, n));
+    state = rebuildTree(state, out.slice(n));
   }
   return treeEntries<NDArray>(p).map(([, a]) => Array.from(a.data as Float64Array));
 }

@@ -34,9 +34,15 @@ export type DecayMask = (path: string, shape: readonly unknown[]) => boolean;
 /** Decay matrices and kernels only; not biases, scales and other vectors. */
 export const decayMatrices: DecayMask = (_, shape) => shape.length > 1;
 
+// treeMap and treeUnflatten without their mapped types, which have no end on a recursive tree type
+export const mapTree = treeMap as unknown as <A, B>(
+  tree: Tree<A>,
+  fn: (leaf: A, path: string) => B,
+) => Tree<B>;
+export const rebuildTree = treeUnflatten as unknown as <A, B>(tree: Tree<A>, leaves: readonly B[]) => Tree<B>;
+
 /** Zeros shaped like every parameter. */
-export const zerosLike = (params: HostTree): HostTree =>
-  treeMap<NDArray, NDArray, HostTree>(params, (p) => zeros(p.shape, p.dtype)) as HostTree;
+export const zerosLike = (params: HostTree): HostTree => mapTree(params, (p) => zeros(p.shape, p.dtype));
 
 /** A scalar of the step in the dtype of a parameter. */
 export const scalarLike = (s: Tensor, p: Tensor): Tensor => cast(s, p.dtype);
@@ -54,7 +60,7 @@ export function updateLeaves(
   grads: TensorTree,
   state: OptimizerState<Tensor>,
   params: TensorTree,
-  rule: (leaf: Leaf) => { p: Tensor; slots: Record<string, Tensor> },
+  rule: (leaf: Leaf) => { p: Tensor; slots: { readonly [slot: string]: Tensor } },
 ): { params: TensorTree; state: OptimizerState<Tensor> } {
   const names = Object.keys(state);
   const g = treeEntries<Tensor>(grads).map(([, t]) => t);
@@ -62,17 +68,15 @@ export function updateLeaves(
   const results = treeEntries<Tensor>(params).map(([path, p], i) =>
     rule({ path, p, g: g[i], slots: Object.fromEntries(names.map((n) => [n, slots[n][i]])) }),
   );
-  const rebuild = <T extends TensorTree>(tree: T, leaves: Tensor[]): TensorTree =>
-    treeUnflatten<Tensor, Tensor, T>(tree, leaves) as TensorTree;
   return {
-    params: rebuild(
+    params: rebuildTree(
       params,
       results.map((r) => r.p),
     ),
     state: Object.fromEntries(
       names.map((n) => [
         n,
-        rebuild(
+        rebuildTree(
           state[n],
           results.map((r) => r.slots[n]),
         ),

@@ -1,5 +1,14 @@
+import type { NDArray } from '../graph/ndarray.ts';
 import { add, mul, sub } from '../graph/ops/arithmetic.ts';
-import { type DecayMask, type Optimizer, scalarLike, updateLeaves, zerosLike } from './optimizer.ts';
+import type { Tensor } from '../graph/tensor.ts';
+import {
+  type DecayMask,
+  type Optimizer,
+  type OptimizerState,
+  scalarLike,
+  updateLeaves,
+  zerosLike,
+} from './optimizer.ts';
 
 export interface SgdOptions {
   /** μ of m ← μ·m + g; 0 (default) keeps no state. */
@@ -20,15 +29,20 @@ export function sgd({
 }: SgdOptions = {}): Optimizer {
   return {
     name: 'sgd',
-    init: (params) => (momentum === 0 ? {} : { momentum: zerosLike(params) }),
+    init: (params): OptimizerState<NDArray> => (momentum === 0 ? {} : { momentum: zerosLike(params) }),
     update: (grads, state, params, { lr }) =>
-      updateLeaves(grads, state, params, ({ path, p, g, slots }) => {
-        if (weightDecay !== 0 && decayMask(path, p.shape)) g = add(g, mul(p, weightDecay));
-        const rate = scalarLike(lr, p);
-        if (momentum === 0) return { p: sub(p, mul(g, rate)), slots: {} };
-        const m = add(mul(slots.momentum, momentum), g);
-        const direction = nesterov ? add(g, mul(m, momentum)) : m;
-        return { p: sub(p, mul(direction, rate)), slots: { momentum: m } };
-      }),
+      updateLeaves(
+        grads,
+        state,
+        params,
+        ({ path, p, g, slots }): { p: Tensor; slots: { readonly [slot: string]: Tensor } } => {
+          if (weightDecay !== 0 && decayMask(path, p.shape)) g = add(g, mul(p, weightDecay));
+          const rate = scalarLike(lr, p);
+          if (momentum === 0) return { p: sub(p, mul(g, rate)), slots: {} };
+          const m = add(mul(slots.momentum, momentum), g);
+          const direction = nesterov ? add(g, mul(m, momentum)) : m;
+          return { p: sub(p, mul(direction, rate)), slots: { momentum: m } };
+        },
+      ),
   };
 }
