@@ -34,6 +34,8 @@ export interface Tokenizer {
   readonly special: Readonly<Partial<Record<SpecialRole, number>>>;
   /** Ids of all special tokens. */
   readonly specialIds: ReadonlySet<number>;
+  /** Ids put around one text. */
+  readonly around: { readonly before: readonly number[]; readonly after: readonly number[] };
   /** True where every text comes back from its ids unchanged (byte-level BPE without a normalizer). */
   readonly lossless: boolean;
   encode(text: string, options?: EncodeOptions): number[];
@@ -91,6 +93,7 @@ export function createTokenizer(tokenizer: JsonObject, tokenizerConfig: JsonObje
     size: vocabulary.length,
     special,
     specialIds,
+    around: frame.single,
     lossless: isLossless(tokenizer),
     encode(text, options = {}) {
       const f = options.addSpecial === false ? NO_FRAME : frame.single;
