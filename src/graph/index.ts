@@ -23,6 +23,7 @@ export * from './ops/compare.ts';
 export * from './ops/control.ts';
 export * from './ops/conv.ts';
 export * from './ops/cross-entropy.ts';
+export * from './ops/einsum.ts';
 export * from './ops/elementwise.ts';
 export * from './ops/indexing.ts';
 export * from './ops/linear.ts';

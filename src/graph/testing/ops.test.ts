@@ -3,7 +3,10 @@ import { createRng } from '../../util/rng.ts';
 import { checkAgainstOrt, checkGradient, type OpSamples } from './check-op.ts';
 import { arithmeticSamples } from './samples/arithmetic.ts';
 import { attentionSamples } from './samples/attention.ts';
+import { compareSamples } from './samples/compare.ts';
 import { convSamples } from './samples/conv.ts';
+import { einsumSamples } from './samples/einsum.ts';
+import { activationSamples, elementwiseSamples } from './samples/elementwise.ts';
 import { linearSamples } from './samples/linear.ts';
 import { normSamples } from './samples/norm.ts';
 import { poolSamples } from './samples/pool.ts';
@@ -11,11 +14,15 @@ import { poolSamples } from './samples/pool.ts';
 /** Every operator's samples, by family. A new operator adds its samples to a family here. */
 const FAMILIES: Record<string, OpSamples[]> = {
   arithmetic: arithmeticSamples,
+  elementwise: elementwiseSamples,
+  activations: activationSamples,
+  compare: compareSamples,
   linear: linearSamples,
   norm: normSamples,
   conv: convSamples,
   attention: attentionSamples,
   pool: poolSamples,
+  einsum: einsumSamples,
 };
 const REPEATS = 8;
 
@@ -25,6 +32,7 @@ for (const [family, samples] of Object.entries(FAMILIES)) {
       it(`${s.op}: oracle and onnxruntime agree`, async () => {
         for (let seed = 0; seed < REPEATS; seed++)
           await checkAgainstOrt(s.make(createRng(`${s.op}/${seed}`)));
+        for (const edge of s.edges?.() ?? []) await checkAgainstOrt(edge);
       });
       if (s.gradient) {
         it(`${s.op}: gradient equals finite differences`, () => {
