@@ -25,6 +25,7 @@ export * from './ops/conv.ts';
 export * from './ops/cross-entropy.ts';
 export * from './ops/einsum.ts';
 export * from './ops/elementwise.ts';
+export * from './ops/grid-sample.ts';
 export * from './ops/indexing.ts';
 export * from './ops/linear.ts';
 export * from './ops/norm.ts';

@@ -7,6 +7,7 @@ import { compareSamples } from './samples/compare.ts';
 import { convSamples } from './samples/conv.ts';
 import { einsumSamples } from './samples/einsum.ts';
 import { activationSamples, elementwiseSamples } from './samples/elementwise.ts';
+import { gridSampleSamples } from './samples/grid-sample.ts';
 import { linearSamples } from './samples/linear.ts';
 import { normSamples } from './samples/norm.ts';
 import { poolSamples } from './samples/pool.ts';
@@ -23,6 +24,7 @@ const FAMILIES: Record<string, OpSamples[]> = {
   attention: attentionSamples,
   pool: poolSamples,
   einsum: einsumSamples,
+  gridSample: gridSampleSamples,
 };
 const REPEATS = 8;
 
