@@ -41,7 +41,7 @@ export function cnn(c: CnnConfig): Model<ImageInputs, ImageOutputs> {
       let x = pixel_values;
       for (let i = 0; i < widths.length; i++) {
         x = s.tap(
-          maxPool(relu(conv2d(s.at(`conv.${i}`), x)), { kernel: [2, 2], strides: [2, 2] }),
+          maxPool(relu(conv2d(s.at(`conv.${i}`), x)), [2, 2], { strides: [2, 2] }),
           `features.${i}`,
         );
       }

@@ -1,0 +1,112 @@
+import type { z } from 'zod';
+import type { Tensor } from '../graph/index.ts';
+import type { ParamSpecs } from '../nn/params.ts';
+import type { Scope } from '../nn/scope.ts';
+import type { Terms } from '../train/terms.ts';
+
+/** What a method can ask of a teacher. */
+export type Signal = 'text' | 'topk' | 'logits' | 'hidden' | 'score';
+
+export type Family =
+  | 'logits'
+  | 'features'
+  | 'language'
+  | 'preference'
+  | 'data'
+  | 'ranking'
+  | 'graph'
+  | 'generative'
+  | 'prompting'
+  | 'theory';
+
+export interface MethodMeta {
+  readonly title: string;
+  readonly year: number;
+  /** Where the paper is: an arXiv number or a DOI. */
+  readonly link: string;
+  /** One sentence: what the method does that plain distillation does not. */
+  readonly summary: string;
+  /** Where paper and authors' code differ, or where this file departs from both, and which is followed. */
+  readonly deviations: readonly string[];
+}
+
+export interface MethodNeeds {
+  /** Tasks of a recipe that the method can serve. */
+  readonly tasks: readonly string[];
+  /** Any one of these sets of signals is enough; [] for methods without a teacher. */
+  readonly signals: readonly (readonly Signal[])[];
+  /** Whether the training examples must carry labels. */
+  readonly labels: 'required' | 'optional' | 'unused';
+  /** Whether teacher and student must share their vocabulary (or class list). */
+  readonly sameVocabulary: boolean;
+}
+
+/** The teacher's knowledge about the examples of a batch. Constants: no gradient flows into them. */
+export interface TeacherSignals {
+  /** `[batch, classes]` or `[batch, seq, vocab]` */
+  readonly logits?: Tensor;
+  /** The k largest log-probabilities and their ids, descending: `[..., k]`. */
+  readonly topk?: { readonly ids: Tensor; readonly logp: Tensor };
+  /** Activations by tap path. */
+  readonly hidden?: Readonly<Record<string, Tensor>>;
+  /** `[batch]` or `[batch, candidates]` */
+  readonly score?: Tensor;
+}
+
+export interface LossInput {
+  /** Outputs of the student's forward pass (`logits`, `pooled`, …), at the positions that are scored. */
+  readonly student: Readonly<Record<string, Tensor>>;
+  /** Any activation of the student by tap path. */
+  tap(path: string): Tensor;
+  readonly teacher: TeacherSignals;
+  /** Class or next-token ids, int32 `[batch]` or `[batch, seq]`; 0 where there is none (see `masks`). */
+  readonly labels?: Tensor;
+  /** float32; examples, labelled `[batch]`, tokens `[batch, seq]`. */
+  readonly masks: { readonly examples: Tensor; readonly labelled: Tensor; readonly tokens?: Tensor };
+  /** Further columns of the batch (preference log-probabilities, scores, margins …). */
+  readonly columns: Readonly<Record<string, Tensor>>;
+  /** The method's own scalars of this step (see `schedule`) and `progress`, step / steps in [0, 1]. */
+  readonly scalars: Readonly<Record<string, Tensor>>;
+  /** Extra trainable parts declared by `setup`. */
+  readonly extra: Scope;
+}
+
+/** Scalars that change from step to step on the host and enter the graph as inputs. */
+export interface Schedule<C> {
+  init(config: C): Record<string, number>;
+  /**
+   * The values for the next step. `terms` are the reduced terms of the step just done, `step` counts finished steps
+   * from 0. Pure: everything it remembers is in `state`, which checkpoints carry.
+   */
+  next(
+    state: Readonly<Record<string, number>>,
+    seen: { terms: Readonly<Record<string, number>>; step: number; steps: number },
+    config: C,
+  ): Record<string, number>;
+}
+
+/** What `setup` knows about the pair. Widths of activations by tap path. */
+export interface SetupInfo {
+  readonly studentWidth: (path: string) => number;
+  readonly teacherWidth: (path: string) => number;
+  readonly classes: number;
+}
+
+/** One published method with a loss, in one file. */
+// biome-ignore lint/suspicious/noExplicitAny: the catalogue holds methods of any config
+export interface Method<C = any> {
+  readonly slug: string;
+  readonly family: Family;
+  readonly meta: MethodMeta;
+  readonly needs: MethodNeeds;
+  /** Strict; every default is the paper's, with its source in the description. */
+  readonly config: z.ZodType<C>;
+  /** Named, un-reduced terms of the loss. */
+  loss(input: LossInput, config: C): Terms;
+  /** Parameters trained beside the student's (projectors), by name. */
+  setup?(config: C, info: SetupInfo): ParamSpecs;
+  readonly schedule?: Schedule<C>;
+}
+
+/** Types a method's config from its schema. */
+export const defineMethod = <C>(method: Method<C>): Method<C> => method;

@@ -1,0 +1,2 @@
+export type { NDArray, Tensor } from '../graph/index.ts';
+export type { ParamSpecs, Params } from '../nn/params.ts';
