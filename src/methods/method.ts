@@ -59,7 +59,7 @@ export interface LossInput {
   /** Any activation of the student by tap path. */
   tap(path: string): Tensor;
   readonly teacher: TeacherSignals;
-  /** Class or next-token ids, int32 `[batch]` or `[batch, seq]`; 0 where there is none (see `masks`). */
+  /** Class ids `[batch]`, or next-token ids `[batch, seq]` aligned with the logits; int32, -100 where there is none. */
   readonly labels?: Tensor;
   /** float32; examples, labelled `[batch]`, tokens `[batch, seq]`. */
   readonly masks: { readonly examples: Tensor; readonly labelled: Tensor; readonly tokens?: Tensor };

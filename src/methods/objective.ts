@@ -1,0 +1,95 @@
+import type { Tensor } from '../graph/index.ts';
+import type { AnyModel } from '../nn/model.ts';
+import { prefixed } from '../nn/params.ts';
+import { scopeOf } from '../nn/scope.ts';
+import type { Objective } from '../train/objective.ts';
+import { masksOf } from '../train/step-graph.ts';
+import { DecantError } from '../util/errors.ts';
+import type { LossInput, Method, SetupInfo, TeacherSignals } from './method.ts';
+
+/** Where a method's extra parts live among the trained parameters. They are not part of the exported student. */
+export const EXTRA = '@method';
+
+/** Column names of a batch: model inputs, teacher signals, masks, and anything else a method reads by name. */
+export const column = {
+  input: (name: string): string => `input/${name}`,
+  labels: 'labels',
+  teacherLogits: 'teacher/logits',
+  topkIds: 'teacher/topk/ids',
+  topkLogp: 'teacher/topk/logp',
+  hidden: (path: string): string => `teacher/hidden/${path}`,
+  score: 'teacher/score',
+} as const;
+
+type Columns = Readonly<Record<string, Tensor>>;
+
+/** The columns under a prefix, without it. */
+const under = (batch: Columns, prefix: string): Record<string, Tensor> =>
+  Object.fromEntries(
+    Object.entries(batch)
+      .filter(([n]) => n.startsWith(prefix))
+      .map(([n, t]) => [n.slice(prefix.length), t]),
+  );
+
+function signalsOf(batch: Columns): TeacherSignals {
+  const ids = batch[column.topkIds];
+  const hidden = under(batch, column.hidden(''));
+  return {
+    logits: batch[column.teacherLogits],
+    topk: ids ? { ids, logp: batch[column.topkLogp] } : undefined,
+    hidden: Object.keys(hidden).length > 0 ? hidden : undefined,
+    score: batch[column.score],
+  };
+}
+
+/** Student + method as the loop's objective. */
+export function distillation<C>(
+  model: Pick<AnyModel, 'params' | 'forward'>,
+  method: Method<C>,
+  config: C,
+  info?: SetupInfo,
+): Objective {
+  const extra = method.setup ? prefixed(EXTRA, method.setup(config, need(info, method.slug))) : {};
+  return {
+    params: { ...model.params, ...extra },
+    scalars: Object.keys(method.schedule?.init(config) ?? {}),
+    terms(params, batch, ctx) {
+      const taps = new Map<string, Tensor>();
+      const forward = { train: ctx.train, nextKey: ctx.nextKey, updates: ctx.updates, taps };
+      const student = model.forward(scopeOf(params, forward), under(batch, 'input/')) as Record<
+        string,
+        Tensor
+      >;
+      const masks = masksOf(batch);
+      const input: LossInput = {
+        student,
+        tap: (path) => {
+          const t = taps.get(path);
+          if (!t) {
+            throw new DecantError('model', `the student has no activation at '${path}'`, {
+              allowed: [...taps.keys()].slice(0, 20).join(', '),
+            });
+          }
+          return t;
+        },
+        teacher: signalsOf(batch),
+        labels: batch[column.labels],
+        masks: {
+          examples: masks.examples!,
+          labelled: masks.labelled ?? masks.examples!,
+          tokens: masks.tokens,
+        },
+        columns: batch,
+        scalars: ctx.scalars,
+        extra: scopeOf(params, forward, EXTRA),
+      };
+      return { terms: method.loss(input, config), masks };
+    },
+  };
+}
+
+function need(info: SetupInfo | undefined, slug: string): SetupInfo {
+  if (!info)
+    throw new DecantError('internal', `the method '${slug}' has parts to set up and needs the pair's widths`);
+  return info;
+}
