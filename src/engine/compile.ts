@@ -1,9 +1,10 @@
 import { type NDArray, ndarray } from '../graph/ndarray.ts';
 import { constant, type Tensor, type TensorType } from '../graph/tensor.ts';
 import { specEntries, trace } from '../graph/trace.ts';
-import { type MapTree, treeEntries, treeMap, treeUnflatten } from '../graph/tree.ts';
+import { type MapTree, treeEntries } from '../graph/tree.ts';
 import { DecantError } from '../util/errors.ts';
 import type { Engine, Executable } from './engine.ts';
+import { mapLeaves, rebuildTree } from './untyped-tree.ts';
 
 /** A tree of host arrays with the structure of a tree of tensors. */
 export type Host<T> = MapTree<T, Tensor, NDArray>;
@@ -46,7 +47,7 @@ export function compile<A extends readonly unknown[], R>(
 ): Compiled<A, R> {
   const cache = new Map<string, Promise<Entry>>();
   const build = async (args: readonly unknown[]): Promise<Entry> => {
-    const { graph, result } = trace(fn as (...args: unknown[]) => R, types ?? args.map(typesOf));
+    const { graph, result } = trace(fn as unknown as (...args: unknown[]) => R, types ?? args.map(typesOf));
     return { executable: await engine.load(graph), result };
   };
   const call = async (...args: HostArgs<A>): Promise<Host<R>> => {
@@ -62,7 +63,7 @@ export function compile<A extends readonly unknown[], R>(
     }
     const { executable, result } = await entry;
     const outputs = await executable.run(leaves);
-    return treeUnflatten<Tensor, NDArray>(result as never, outputs) as Host<R>;
+    return rebuildTree(result, outputs) as Host<R>;
   };
   return Object.assign(call, {
     dispose: async () => {
@@ -85,12 +86,11 @@ export const compileWith = <F, A extends readonly unknown[], R>(
 ): Compiled<A, R> => compile((...args: A) => fn(constants<F>(frozen), ...args), options);
 
 /** Host arrays as constants of the graph. */
-export const constants = <T>(tree: Host<T>): T =>
-  treeMap<NDArray, Tensor>(tree as never, (a) => constant(a)) as T;
+export const constants = <T>(tree: Host<T>): T => mapLeaves<NDArray>(tree, (a) => constant(a)) as T;
 
 /** Types of a tree of host arrays. */
 export const typesOf = (tree: unknown): unknown =>
-  treeMap<NDArray, TensorType>(tree as never, (a) => ({ shape: a.shape, dtype: a.dtype }));
+  mapLeaves<NDArray>(tree, (a): TensorType => ({ shape: a.shape, dtype: a.dtype }));
 
 /** Structure, dtypes and shapes of a tree as text. */
 export const signature = (tree: unknown): string =>
@@ -100,7 +100,7 @@ export const signature = (tree: unknown): string =>
 
 /** A deep copy of a tree of host arrays. */
 export const copyTree = <T>(tree: T): T =>
-  treeMap<NDArray, NDArray>(tree as never, (a) => ndarray(a.data.slice(), a.shape, a.dtype)) as T;
+  mapLeaves<NDArray>(tree, (a) => ndarray(a.data.slice(), a.shape, a.dtype)) as T;
 
 function checkStructure(types: readonly unknown[], args: readonly unknown[]): void {
   types.forEach((type, i) => {

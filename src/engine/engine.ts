@@ -11,7 +11,7 @@ export interface Engine {
    * `state` outputs, of the same types and order, are their next values. Equal graphs share one compiled session.
    */
   load(graph: Graph, options?: LoadOptions): Promise<Executable>;
-  /** Refuses the steps that have not begun with an `interrupted` error; the state stays as the last finished step left it. */
+  /** Steps that have not begun are refused with an `interrupted` error; the state stays as the last finished one left it. */
   interrupt(): void;
   /** Waits for the step in progress, then frees sessions and workers. */
   close(): Promise<void>;
@@ -37,7 +37,10 @@ export interface Executable {
   getState(): Promise<NDArray[]>;
   /** Runs once on the kept state and the other inputs; the state moves on; returns the other outputs. */
   step(inputs: readonly NDArray[]): Promise<NDArray[]>;
-  /** `step` once per element, without coming back in between; one ONNX Loop if loaded with `loop`. */
+  /**
+   * `step` once per element, without coming back in between; one ONNX Loop if loaded with `loop`. Interrupted after
+   * the first step, it returns the results of those that ran.
+   */
   stepMany(inputs: readonly (readonly NDArray[])[]): Promise<NDArray[][]>;
   /** Time per operator since loading, most expensive first. Ends the measurement. Needs `profile: true`. */
   profile(): Promise<OperatorTime[]>;

@@ -24,3 +24,11 @@ export {
   warmup,
 } from './schedules.ts';
 export { type SgdOptions, sgd } from './sgd.ts';
+export type { LossFunction, LossParts, StepContext } from './step-graph.ts';
+export {
+  type Checkpoint,
+  type StepResult,
+  type TrainStep,
+  type TrainStepOptions,
+  trainStep,
+} from './train-step.ts';

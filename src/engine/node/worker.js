@@ -210,10 +210,14 @@ async function handle(m) {
     case 'steps': {
       /** @type {WireArray[][]} */
       const results = [];
-      for (const batch of m.batches) {
-        results.push(
-          await native(m.generation, () => step(sessionOf(m.session), stateOf(m.state), m.plan, batch)),
-        );
+      try {
+        for (const batch of m.batches) {
+          results.push(
+            await native(m.generation, () => step(sessionOf(m.session), stateOf(m.state), m.plan, batch)),
+          );
+        }
+      } catch (e) {
+        if (!(e instanceof Interrupted) || results.length === 0) throw e;
       }
       return results;
     }
