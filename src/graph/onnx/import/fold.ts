@@ -1,0 +1,282 @@
+import type { DType } from '../../dtype.ts';
+import { sizeOf } from '../../ndarray.ts';
+import { broadcastStrides, eachOffset, stridesOf } from '../../ops/kernels.ts';
+import {
+  broadcastShapes,
+  type Dim,
+  dimAdd,
+  dimEquals,
+  dimFloorDiv,
+  dimMul,
+  dimSub,
+  dimTerms,
+  isSymbolic,
+  normalizeAxis,
+  type Shape,
+} from '../../shape.ts';
+import type { OpNode } from './node.ts';
+import { type Known, knownValue, type Value } from './value.ts';
+
+/**
+ * Operators on known elements (sizes of tensors, and constants they are combined with). Each returns undefined
+ * where the result is not known for every binding of the symbols; the operator is then built as usual.
+ */
+type Fold = (n: OpNode, inputs: readonly Known[]) => Value[] | undefined;
+
+const MAX_ELEMENTS = 1 << 16;
+
+/** The outputs of a node whose inputs are all known, if they can be known too. */
+export function fold(n: OpNode): Value[] | undefined {
+  const rule = Object.hasOwn(FOLDS, n.opType) ? FOLDS[n.opType] : undefined;
+  if (!rule) return undefined;
+  const inputs: Known[] = [];
+  for (let i = 0; i < n.inputCount; i++) {
+    const known = n.has(i) ? n.value(i).known : NONE;
+    if (!known) return undefined;
+    inputs.push(known);
+  }
+  // what depends on numbers alone is folded by evaluating the operator itself
+  if (!inputs.some((k) => k.elements.some(isSymbolic))) return undefined;
+  return rule(n, inputs);
+}
+
+const NONE: Known = { shape: [0], elements: [] };
+
+// --- signs of sizes, every symbol being at least 1 ---
+
+/** Sign of a size for every binding, or undefined where it depends. */
+export function signOf(d: Dim): -1 | 0 | 1 | undefined {
+  if (!isSymbolic(d)) return Math.sign(d) as -1 | 0 | 1;
+  const terms = dimTerms(d);
+  // floor-divisions may be 0, products of symbols are at least 1
+  const atLeast = (f: number): number =>
+    terms.reduce((n, { coefficient, factors }) => {
+      const c = coefficient * f;
+      const exact = factors.length === 0;
+      const lower = factors.every((x) => 'symbol' in x) ? 1 : 0;
+      return n + (exact ? c : c < 0 ? Number.NEGATIVE_INFINITY : c * lower);
+    }, 0);
+  if (atLeast(1) > 0) return 1;
+  if (atLeast(-1) > 0) return -1;
+  return undefined;
+}
+
+/** a = b; two different expressions count as different sizes, as they do for broadcasting. */
+const equals = (a: Dim, b: Dim): boolean => dimEquals(a, b);
+
+const compare = (a: Dim, b: Dim): number | undefined => (dimEquals(a, b) ? 0 : signOf(dimSub(a, b)));
+
+// --- element-wise ---
+
+type Scalar = (a: Dim, b: Dim) => Dim | undefined;
+
+function elementwise(f: Scalar, dtype?: DType): Fold {
+  return (n, inputs) => {
+    let acc = inputs[0];
+    for (const next of inputs.slice(1)) {
+      const shape = broadcastShapes(acc.shape, next.shape) as number[];
+      const out: Dim[] = [];
+      let open = false;
+      const left = acc;
+      eachOffset(
+        shape,
+        [broadcastStrides(left.shape, shape), broadcastStrides(next.shape, shape)],
+        (_, [p, q]) => {
+          const d = f(left.elements[p], next.elements[q]);
+          if (d === undefined) open = true;
+          else out.push(d);
+        },
+      );
+      if (open) return undefined;
+      acc = { shape, elements: out };
+    }
+    return [knownValue(acc.elements, acc.shape, dtype ?? n.value(0).dtype)];
+  };
+}
+
+const unary =
+  (f: (d: Dim) => Dim | undefined): Fold =>
+  (n, [x]) => {
+    const out = x.elements.map(f);
+    return out.includes(undefined) ? undefined : [knownValue(out as Dim[], x.shape, n.value(0).dtype)];
+  };
+
+const whole = (d: Dim): boolean => isSymbolic(d) || Number.isInteger(d);
+const integers =
+  (f: Scalar): Scalar =>
+  (a, b) =>
+    whole(a) && whole(b) ? f(a, b) : undefined;
+
+const isFloat = (n: OpNode): boolean => n.value(0).dtype.startsWith('float');
+
+function divide(n: OpNode, inputs: readonly Known[]): Value[] | undefined {
+  return elementwise(
+    integers((a, b) => {
+      if (b === 0) return undefined;
+      if (!isFloat(n)) return dimFloorDiv(a, b);
+      const q = dimFloorDiv(a, b);
+      return dimEquals(dimMul(q, b), a) ? q : undefined;
+    }),
+  )(n, inputs);
+}
+
+const choose =
+  (sign: number): Scalar =>
+  (a, b) => {
+    const c = compare(a, b);
+    return c === undefined ? undefined : c * sign >= 0 ? a : b;
+  };
+
+const ordered = (test: (c: number) => boolean): Fold =>
+  elementwise((a, b) => {
+    const c = compare(a, b);
+    return c === undefined ? undefined : Number(test(c));
+  }, 'bool');
+
+// --- moving elements ---
+
+/** A result whose element i is element `from[i]` of x. */
+const pick = (n: OpNode, x: Known, shape: readonly number[], from: readonly number[]): Value[] => [
+  knownValue(
+    from.map((i) => x.elements[i]),
+    shape,
+    n.value(0).dtype,
+  ),
+];
+
+const sameElements = (n: OpNode, x: Known, shape: readonly number[]): Value[] | undefined =>
+  sizeOf(shape) === x.elements.length ? [knownValue(x.elements, shape, n.value(0).dtype)] : undefined;
+
+function gather(n: OpNode, [x, indices]: readonly Known[]): Value[] | undefined {
+  const axis = normalizeAxis(n.int('axis', 0), x.shape.length);
+  if (indices.elements.some(isSymbolic)) return undefined;
+  const outer = sizeOf(x.shape.slice(0, axis));
+  const inner = sizeOf(x.shape.slice(axis + 1));
+  const count = x.shape[axis];
+  const from: number[] = [];
+  for (let o = 0; o < outer; o++) {
+    for (const raw of indices.elements as number[]) {
+      const i = raw < 0 ? raw + count : raw;
+      if (!(i >= 0 && i < count)) return undefined;
+      for (let k = 0; k < inner; k++) from.push((o * count + i) * inner + k);
+    }
+  }
+  return pick(n, x, [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)], from);
+}
+
+function slice(n: OpNode, [x]: readonly Known[]): Value[] | undefined {
+  if (x.shape.length !== 1) return undefined;
+  const { starts, ends, axes, steps } = n.sliceArgs(1);
+  if (axes.length !== 1 || starts.some(isSymbolic) || ends.some(isSymbolic)) return undefined;
+  const size = x.shape[0];
+  const step = steps[0];
+  const clamp = (v: number, lo: number, hi: number): number =>
+    Math.min(hi, Math.max(lo, v < 0 ? v + size : v));
+  const begin = clamp(starts[0] as number, 0, step > 0 ? size : size - 1);
+  const end = step > 0 ? clamp(ends[0] as number, 0, size) : clamp(ends[0] as number, -1, size - 1);
+  const from: number[] = [];
+  for (let i = begin; step > 0 ? i < end : i > end; i += step) from.push(i);
+  return pick(n, x, [from.length], from);
+}
+
+function concat(n: OpNode, inputs: readonly Known[]): Value[] | undefined {
+  if (inputs.some((k) => k.shape.length !== 1)) return undefined;
+  const all = inputs.flatMap((k) => k.elements);
+  return [knownValue(all, [all.length], n.value(0).dtype)];
+}
+
+function expand(n: OpNode, [x, target]: readonly Known[]): Value[] | undefined {
+  if (target.elements.some(isSymbolic)) return undefined;
+  const shape = broadcastShapes(x.shape, target.elements as number[]) as number[];
+  if (sizeOf(shape) > MAX_ELEMENTS) return undefined;
+  const from: number[] = [];
+  eachOffset(shape, [broadcastStrides(x.shape, shape)], (_, [p]) => from.push(p));
+  return pick(n, x, shape, from);
+}
+
+function transpose(n: OpNode, [x]: readonly Known[]): Value[] | undefined {
+  const perm = n.ints('perm') ?? x.shape.map((_, i) => x.shape.length - 1 - i);
+  const strides = stridesOf(x.shape);
+  const shape = perm.map((p) => x.shape[p]);
+  const from: number[] = [];
+  eachOffset(shape, [perm.map((p) => strides[p])], (_, [p]) => from.push(p));
+  return pick(n, x, shape, from);
+}
+
+function where(n: OpNode, [c, a, b]: readonly Known[]): Value[] | undefined {
+  if (c.elements.some(isSymbolic)) return undefined;
+  const shape = broadcastShapes(c.shape, a.shape, b.shape) as number[];
+  const out: Dim[] = [];
+  const strides = [c, a, b].map((k) => broadcastStrides(k.shape, shape));
+  eachOffset(shape, strides, (_, [i, j, k]) => out.push(c.elements[i] ? a.elements[j] : b.elements[k]));
+  return [knownValue(out, shape, n.value(1).dtype)];
+}
+
+const reduceAll =
+  (f: Scalar): Fold =>
+  (n, [x]) => {
+    const axes = n.axesArg(x.shape.length);
+    if (axes.length !== x.shape.length || x.elements.length === 0) return undefined;
+    let acc: Dim | undefined = x.elements[0];
+    for (const d of x.elements.slice(1)) acc = acc === undefined ? undefined : f(acc, d);
+    const shape = n.int('keepdims', 1) ? x.shape.map(() => 1) : [];
+    return acc === undefined ? undefined : [knownValue([acc], shape, n.value(0).dtype)];
+  };
+
+function split(n: OpNode, [x]: readonly Known[]): Value[] | undefined {
+  if (x.shape.length !== 1) return undefined;
+  let at = 0;
+  return n.splitSizes(x.shape[0]).map((size) => {
+    const part = x.elements.slice(at, (at += size as number));
+    return knownValue(part, [part.length], n.value(0).dtype);
+  });
+}
+
+const FOLDS: Readonly<Record<string, Fold>> = {
+  Identity: (n, [x]) => sameElements(n, x, x.shape),
+  Cast(n, [x]) {
+    const dtype = n.dtypeAttr('to');
+    if (dtype === 'bool') return undefined;
+    const out = dtype.startsWith('float')
+      ? x.elements
+      : x.elements.map((d) => (isSymbolic(d) ? d : Math.trunc(d)));
+    return [knownValue(out, x.shape, dtype)];
+  },
+  Add: elementwise(integers(dimAdd)),
+  Sub: elementwise(integers(dimSub)),
+  Mul: elementwise(integers(dimMul)),
+  Div: divide,
+  Mod: elementwise(integers((a, b) => (b === 0 ? undefined : dimSub(a, dimMul(b, dimFloorDiv(a, b)))))),
+  Max: elementwise(choose(1)),
+  Min: elementwise(choose(-1)),
+  Neg: unary((d) => dimMul(d, -1)),
+  Abs: unary((d) => {
+    const s = signOf(d);
+    return s === undefined ? undefined : dimMul(d, s === 0 ? 1 : s);
+  }),
+  Floor: unary((d) => (isSymbolic(d) ? d : Math.floor(d))),
+  Ceil: unary((d) => (isSymbolic(d) ? d : Math.ceil(d))),
+  Equal: elementwise((a, b) => Number(equals(a, b)), 'bool'),
+  Less: ordered((c) => c < 0),
+  LessOrEqual: ordered((c) => c <= 0),
+  Greater: ordered((c) => c > 0),
+  GreaterOrEqual: ordered((c) => c >= 0),
+  Where: where,
+  Gather: gather,
+  Slice: slice,
+  Concat: concat,
+  Expand: expand,
+  Transpose: transpose,
+  Split: split,
+  Squeeze: (n, [x]) => sameElements(n, x, n.squeezed(x.shape) as number[]),
+  Unsqueeze: (n, [x]) => sameElements(n, x, n.unsqueezed(x.shape) as number[]),
+  Flatten: (n, [x]) => sameElements(n, x, n.flattened(x.shape) as number[]),
+  Reshape(n, [x, target]) {
+    const shape: Shape = n.reshaped(x.shape, target.elements);
+    return shape.some(isSymbolic) ? undefined : sameElements(n, x, shape as number[]);
+  },
+  ReduceProd: reduceAll(dimMul),
+  ReduceSum: reduceAll(dimAdd),
+  ReduceMax: reduceAll(choose(1)),
+  ReduceMin: reduceAll(choose(-1)),
+};

@@ -1,0 +1,72 @@
+import { isFloat } from '../../dtype.ts';
+import { array } from '../../ndarray.ts';
+import { div, sub } from '../../ops/arithmetic.ts';
+import { cast } from '../../ops/compare.ts';
+import { abs, log, sqrt, square } from '../../ops/elementwise.ts';
+import { sum } from '../../ops/reduce.ts';
+import { argmax, argmin, cumsum, logsumexp, max, mean, min, norm, prod } from '../../ops/reductions.ts';
+import { flip } from '../../ops/slicing.ts';
+import { normalizeAxis } from '../../shape.ts';
+import { constant, type Tensor } from '../../tensor.ts';
+import type { Importer, ImportTable, OpNode } from './node.ts';
+
+type Reduce = (x: Tensor, axes: readonly number[], keepDims: boolean) => Tensor;
+
+/** Axes are an attribute up to operator set 17 (12 for ReduceSum), an input after. */
+const reduce =
+  (f: Reduce): Importer =>
+  (n) => {
+    const x = n.tensor(0);
+    return f(x, n.axesArg(x.rank), n.int('keepdims', 1) !== 0);
+  };
+
+/** Integers are averaged in float32 and truncated. */
+const average: Reduce = (x, axes, keep) =>
+  isFloat(x.dtype) ? mean(x, axes, keep) : cast(mean(cast(x, 'float32'), axes, keep), x.dtype);
+
+const euclidean: Reduce = (x, axes, keep) =>
+  isFloat(x.dtype) ? norm(x, axes, keep) : cast(sqrt(sum(square(cast(x, 'float32')), axes, keep)), x.dtype);
+
+function extreme(f: typeof argmax): Importer {
+  return (n) => {
+    const x = n.tensor(0);
+    const axis = normalizeAxis(n.int('axis', 0), x.rank);
+    const keep = n.int('keepdims', 1) !== 0;
+    if (!n.int('select_last_index', 0)) return f(x, axis, keep);
+    const size = x.shape[axis];
+    if (typeof size !== 'number') return n.fail('select_last_index needs an axis of known size');
+    return sub(constant(array(size - 1, 'int32', [])), f(flip(x, axis), axis, keep));
+  };
+}
+
+function runningSum(n: OpNode): Tensor {
+  return cumsum(n.tensor(0), n.scalar(1), {
+    exclusive: n.int('exclusive', 0) !== 0,
+    reverse: n.int('reverse', 0) !== 0,
+  });
+}
+
+function lpNormalization(n: OpNode): Tensor {
+  const x = n.tensor(0);
+  const axis = normalizeAxis(n.int('axis', -1), x.rank);
+  const length = n.int('p', 2) === 1 ? sum(abs(x), axis, true) : norm(x, axis, true);
+  return div(x, length);
+}
+
+/** Reductions and running sums. */
+export const reductions: ImportTable = {
+  ReduceSum: reduce(sum),
+  ReduceMean: reduce(average),
+  ReduceMax: reduce(max),
+  ReduceMin: reduce(min),
+  ReduceProd: reduce(prod),
+  ReduceLogSumExp: reduce(logsumexp),
+  ReduceLogSum: reduce((x, axes, keep) => log(sum(x, axes, keep))),
+  ReduceSumSquare: reduce((x, axes, keep) => sum(square(x), axes, keep)),
+  ReduceL1: reduce((x, axes, keep) => sum(abs(x), axes, keep)),
+  ReduceL2: reduce(euclidean),
+  ArgMax: extreme(argmax),
+  ArgMin: extreme(argmin),
+  CumSum: runningSum,
+  LpNormalization: lpNormalization,
+};

@@ -1,0 +1,9 @@
+export type { ExternalData } from './external.ts';
+export {
+  type ApplyOptions,
+  asInput,
+  type ImportOptions,
+  importOnnx,
+  type OnnxModel,
+  type OnnxPort,
+} from './import/model.ts';
