@@ -73,8 +73,8 @@ function tiedPairs(sorted: ArrayLike<number>): number {
 /** Sorts `a` in place and returns the number of pairs i < j with a[i] > a[j]. */
 function inversions(a: Float64Array): number {
   let count = 0;
-  let from = a;
-  let to = new Float64Array(a.length);
+  let from: Float64Array = a;
+  let to: Float64Array = new Float64Array(a.length);
   for (let width = 1; width < a.length; width *= 2) {
     for (let left = 0; left < a.length; left += 2 * width) {
       const middle = Math.min(left + width, a.length);

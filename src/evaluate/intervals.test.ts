@@ -103,8 +103,8 @@ describe('bootstrap', () => {
 
 describe('paired tests', () => {
   const rng = createRng('paired');
-  const a = Array.from({ length: 400 }, () => (rng.uniform() < 0.9 ? 1 : 0));
-  const b = a.map((x) => (x && rng.uniform() < 0.08 ? 0 : x));
+  const a: number[] = Array.from({ length: 400 }, () => (rng.uniform() < 0.9 ? 1 : 0));
+  const b: number[] = a.map((x) => (x && rng.uniform() < 0.08 ? 0 : x));
   it('sees a paired difference that unpaired intervals would hide', () => {
     const d = pairedBootstrap(a, b);
     expect(d.estimate).toBeCloseTo((a.reduce((s, x) => s + x, 0) - b.reduce((s, x) => s + x, 0)) / 400, 12);

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { crc32 } from 'node:zlib';
+import { crc32 } from './crc.ts';
 
 /*
  * Byte format of the store's segments, version 1; docs/signal-store.md describes it. All numbers little-endian.
@@ -13,6 +13,8 @@ import { crc32 } from 'node:zlib';
  */
 export const SEGMENT_HEAD = 32;
 export const RECORD_HEAD = 36;
+/** Byte of the key in a record. */
+export const KEY_AT = 20;
 export const FORMAT_VERSION = 1;
 const SEGMENT_MAGIC = Buffer.from('DECANTSG', 'latin1');
 const RECORD_MAGIC = 0x63655244; // "DRec"
@@ -26,7 +28,6 @@ export interface RecordHead {
   source: number;
   /** 16 bytes. */
   key: Uint8Array;
-  length: number;
 }
 
 export function segmentHead(segment: number): Buffer {
@@ -34,13 +35,13 @@ export function segmentHead(segment: number): Buffer {
   SEGMENT_MAGIC.copy(head);
   head.writeUInt32LE(FORMAT_VERSION, 8);
   head.writeUInt32LE(segment, 12);
-  head.writeUInt32LE(crc32(head.subarray(0, 28)), 28);
+  head.writeUInt32LE(crc32(head, 0, 28), 28);
   return head;
 }
 
 /** `ok`, `newer` (a later format version) or `damaged`. */
 export function checkSegmentHead(head: Buffer, segment: number): 'ok' | 'newer' | 'damaged' {
-  if (head.length < SEGMENT_HEAD || crc32(head.subarray(0, 28)) !== head.readUInt32LE(28)) return 'damaged';
+  if (head.length < SEGMENT_HEAD || crc32(head, 0, 28) !== head.readUInt32LE(28)) return 'damaged';
   if (!head.subarray(0, 8).equals(SEGMENT_MAGIC)) return 'damaged';
   if (head.readUInt32LE(8) > FORMAT_VERSION) return 'newer';
   return head.readUInt32LE(12) === segment ? 'ok' : 'damaged';
@@ -51,12 +52,7 @@ const place = (segment: number, offset: number): number =>
   (Math.imul(segment, 0x9e3779b1) ^ offset ^ Math.imul(Math.floor(offset / 2 ** 32), 0x85ebca6b)) >>> 0;
 
 /** A whole record for one place in one segment. */
-export function encodeRecord(
-  head: Omit<RecordHead, 'length'>,
-  payload: Uint8Array,
-  segment: number,
-  offset: number,
-): Buffer {
+export function encodeRecord(head: RecordHead, payload: Uint8Array, segment: number, offset: number): Buffer {
   const record = Buffer.allocUnsafe(RECORD_HEAD + payload.length);
   record.writeUInt32LE(RECORD_MAGIC, 0);
   record.writeUInt32LE(payload.length, 8);
@@ -66,33 +62,24 @@ export function encodeRecord(
   record.writeUInt32LE(head.source, 16);
   record.set(head.key, 20);
   const start = place(segment, offset);
-  record.writeUInt16LE(crc32(record.subarray(8, RECORD_HEAD), start) & 0xffff, 14);
+  record.writeUInt16LE(crc32(record, 8, RECORD_HEAD, start) & 0xffff, 14);
   record.set(payload, RECORD_HEAD);
-  record.writeUInt32LE(crc32(record.subarray(8), start), 4);
+  record.writeUInt32LE(crc32(record, 8, record.length, start), 4);
   return record;
 }
 
-/** Reads a record's head at `at`; undefined where magic, length or the head's own check do not fit. */
-export function readRecordHead(
-  bytes: Buffer,
-  at: number,
-  segment: number,
-  offset: number,
-): RecordHead | undefined {
-  if (at + RECORD_HEAD > bytes.length || bytes.readUInt32LE(at) !== RECORD_MAGIC) return undefined;
+/** Length of the payload that a record at `at` claims; -1 where there is no record head. */
+export function claimedLength(bytes: Buffer, at: number): number {
+  if (at + RECORD_HEAD > bytes.length || bytes.readUInt32LE(at) !== RECORD_MAGIC) return -1;
   const length = bytes.readUInt32LE(at + 8);
-  if (length > MAX_PAYLOAD) return undefined;
-  const check = bytes.readUInt16LE(at + 14);
-  bytes.writeUInt16LE(0, at + 14);
-  const sum = crc32(bytes.subarray(at + 8, at + RECORD_HEAD), place(segment, offset)) & 0xffff;
-  bytes.writeUInt16LE(check, at + 14);
-  if (sum !== check) return undefined;
-  return {
-    form: bytes[at + 12],
-    source: bytes.readUInt32LE(at + 16),
-    key: bytes.subarray(at + 20, at + RECORD_HEAD),
-    length,
-  };
+  return length > MAX_PAYLOAD ? -1 : length;
+}
+
+/** Whether the head alone has its check: then the claimed length is worth the memory. */
+export function headIsWhole(bytes: Buffer, at: number, segment: number, offset: number): boolean {
+  const head = Buffer.from(bytes.subarray(at, at + RECORD_HEAD));
+  head.writeUInt16LE(0, 14);
+  return (crc32(head, 8, RECORD_HEAD, place(segment, offset)) & 0xffff) === bytes.readUInt16LE(at + 14);
 }
 
 /** Whether the whole record that starts at `at` has its checksum. */
@@ -105,10 +92,13 @@ export function recordIsWhole(
 ): boolean {
   const end = at + RECORD_HEAD + length;
   return (
-    end <= bytes.length &&
-    crc32(bytes.subarray(at + 8, end), place(segment, offset)) === bytes.readUInt32LE(at + 4)
+    end <= bytes.length && crc32(bytes, at + 8, end, place(segment, offset)) === bytes.readUInt32LE(at + 4)
   );
 }
+
+export const formAt = (bytes: Buffer, at: number): number => bytes[at + 12];
+export const sourceAt = (bytes: Buffer, at: number): number => bytes.readUInt32LE(at + 16);
+export const keyAt = (bytes: Buffer, at: number): Buffer => bytes.subarray(at + 20, at + RECORD_HEAD);
 
 const SEGMENT_NAME = /^segment-(\d{8})\.sig$/;
 

@@ -2,19 +2,23 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { DecantError } from '../../util/errors.ts';
 import {
   checkSegmentHead,
+  claimedLength,
+  headIsWhole,
   RECORD_HEAD,
   RECORD_MAGIC_BYTES,
-  type RecordHead,
-  readRecordHead,
   recordIsWhole,
   SEGMENT_HEAD,
 } from './format.ts';
 
-export interface ScannedRecord extends RecordHead {
+/** A whole record inside the scanner's buffer: one object, valid until the next record is asked for. */
+export interface ScannedRecord {
   /** Byte of the record's head in its segment. */
   offset: number;
-  /** The payload; valid until the next record is asked for. */
-  payload: Buffer;
+  bytes: Buffer;
+  /** Byte of the record's head in `bytes`. */
+  at: number;
+  /** Bytes of the payload. */
+  length: number;
 }
 
 export interface Damage {
@@ -88,26 +92,26 @@ export function* scanSegment(
       result.goodEnd = at;
     }
     let lostFrom = -1;
+    const record: ScannedRecord = { offset: 0, bytes: buffer, at: 0, length: 0 };
     for (;;) {
       if (!need(at, RECORD_HEAD)) break;
-      const head = readRecordHead(buffer.subarray(0, filled), at - base, segment, at);
-      if (head && need(at, RECORD_HEAD + head.length)) {
-        const view = buffer.subarray(0, filled);
-        const local = at - base;
-        if (recordIsWhole(view, local, head.length, segment, at)) {
-          if (lostFrom >= 0) result.damage.push({ segment, from: lostFrom, to: at });
-          lostFrom = -1;
-          const end = local + RECORD_HEAD + head.length;
-          yield {
-            ...head,
-            key: view.subarray(local + 20, local + RECORD_HEAD),
-            offset: at,
-            payload: view.subarray(local + RECORD_HEAD, end),
-          };
-          at += RECORD_HEAD + head.length;
-          result.goodEnd = at;
-          continue;
-        }
+      const length = claimedLength(buffer, at - base);
+      const size = RECORD_HEAD + length;
+      if (
+        length >= 0 &&
+        (at + size <= base + filled || (headIsWhole(buffer, at - base, segment, at) && need(at, size))) &&
+        recordIsWhole(buffer, at - base, length, segment, at)
+      ) {
+        if (lostFrom >= 0) result.damage.push({ segment, from: lostFrom, to: at });
+        lostFrom = -1;
+        record.offset = at;
+        record.bytes = buffer;
+        record.at = at - base;
+        record.length = length;
+        yield record;
+        at += size;
+        result.goodEnd = at;
+        continue;
       }
       if (lostFrom < 0) lostFrom = at;
       at = nextMagic(at + 1);

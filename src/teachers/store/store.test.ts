@@ -86,6 +86,7 @@ describe('signal store', () => {
       const reader = openSignalStore(dir);
       expect(readable(reader, 3)).toEqual([...Array(expected).keys()]);
       await reader.close();
+      if (cut % 5 && cut > 40 && cut % recordBytes > 4) continue; // writing is slow: fewer places between the borders
       const writer = openSignalStore(dir, { write: true });
       expect(writer.size).toBe(expected);
       await writer.shelf(source).put('input 2', score(2, 4));
@@ -107,9 +108,13 @@ describe('signal store', () => {
       const damaged = Buffer.from(bytes);
       damaged[at] ^= 1 + rng.int(255);
       writeFileSync(first(dir), damaged);
-      const store = openSignalStore(dir, { write: true });
-      const got = readable(store, 3);
+      const reader = openSignalStore(dir);
+      const got = readable(reader, 3);
+      await reader.close();
       expect(got.length).toBeGreaterThanOrEqual(2);
+      if (at % 7) continue;
+      const store = openSignalStore(dir, { write: true });
+      expect(readable(store, 3)).toEqual(got);
       // damage in the last record looks like a torn tail and is cut; elsewhere it is reported
       expect(store.damage.length + (store.tornBytes > 0 ? 1 : 0)).toBe(1);
       await store.shelf(source).put('later', score(7));

@@ -2,7 +2,17 @@ import { closeSync, existsSync, mkdirSync, openSync, readSync, rmSync } from 'no
 import { join } from 'node:path';
 import { DecantError } from '../../util/errors.ts';
 import { decodeSignal, encodeSignal, FORMS, type FormName, formName } from './encode.ts';
-import { listSegments, RECORD_HEAD, readRecordHead, recordIsWhole, segmentName } from './format.ts';
+import {
+  claimedLength,
+  formAt,
+  KEY_AT,
+  keyAt,
+  listSegments,
+  RECORD_HEAD,
+  recordIsWhole,
+  segmentName,
+  sourceAt,
+} from './format.ts';
 import { keyToHex, type SignalSource, type SourceId, signalKey, sourceId } from './key.ts';
 import { type Damage, type ScannedRecord, scanSegment } from './scan.ts';
 import type { Encoding, Signal } from './signal.ts';
@@ -125,9 +135,12 @@ export function openSignalStore(folder: string, options: StoreOptions = {}): Sig
       const scan = scanSegment(join(folder, segmentName(segment)), segment, state.seen.get(segment) ?? 0);
       let next = scan.next();
       for (; !next.done; next = scan.next()) {
-        const { key, form, source, payload, offset, length } = next.value;
-        if (form === FORMS.source) state.sources.set(source, JSON.parse(payload.toString('utf8')));
-        else state.table.set(key, { segment, offset, length, form, source });
+        const { bytes, at, offset, length } = next.value;
+        const form = formAt(bytes, at);
+        const source = sourceAt(bytes, at);
+        if (form === FORMS.source)
+          state.sources.set(source, JSON.parse(payloadOf(next.value).toString('utf8')));
+        else state.table.setAt(bytes, at + KEY_AT, { segment, offset, length, form, source });
       }
       const { goodEnd, fileEnd, damage } = next.value;
       state.damage.push(...damage);
@@ -166,8 +179,7 @@ export function openSignalStore(folder: string, options: StoreOptions = {}): Sig
       if (n === 0) return undefined;
       done += n;
     }
-    const head = readRecordHead(record, 0, place.segment, place.offset);
-    if (head?.length !== place.length) return undefined;
+    if (claimedLength(record, 0) !== place.length) return undefined;
     return recordIsWhole(record, 0, place.length, place.segment, place.offset)
       ? record.subarray(RECORD_HEAD)
       : undefined;
@@ -196,17 +208,18 @@ export function openSignalStore(folder: string, options: StoreOptions = {}): Sig
   function* live(segments: readonly number[]): Generator<ScannedRecord> {
     for (const segment of segments)
       for (const r of scanSegment(join(folder, segmentName(segment)), segment)) {
-        const place = state.table.get(r.key);
-        if (r.form !== FORMS.source && place?.segment === segment && place.offset === r.offset) yield r;
+        if (formAt(r.bytes, r.at) === FORMS.source) continue;
+        const place = state.table.getAt(r.bytes, r.at + KEY_AT);
+        if (place?.segment === segment && place.offset === r.offset) yield r;
       }
   }
 
   const describe = (r: ScannedRecord): StoredRecord => ({
-    key: keyToHex(r.key),
-    form: formName(r.form) ?? (`form ${r.form}` as FormName),
-    source: state.sources.get(r.source),
+    key: keyToHex(keyAt(r.bytes, r.at)),
+    form: formName(formAt(r.bytes, r.at)) ?? (`form ${formAt(r.bytes, r.at)}` as FormName),
+    source: state.sources.get(sourceAt(r.bytes, r.at)),
     bytes: RECORD_HEAD + r.length,
-    read: () => decodeSignal(r.form, r.payload),
+    read: () => decodeSignal(formAt(r.bytes, r.at), payloadOf(r)),
   });
 
   const store: SignalStore = {
@@ -273,21 +286,23 @@ export function openSignalStore(folder: string, options: StoreOptions = {}): Sig
       const written = new Set<number>();
       for (const r of live(old)) {
         if (keep && !keep(describe(r))) continue;
-        const description = state.sources.get(r.source);
-        if (description && !written.has(r.source)) {
-          written.add(r.source);
+        const source = sourceAt(r.bytes, r.at);
+        const form = formAt(r.bytes, r.at);
+        const description = state.sources.get(source);
+        if (description && !written.has(source)) {
+          written.add(source);
           const id = sourceId(description);
           writer
             .append(
-              { form: FORMS.source, source: id.tag, key: id.hash.subarray(0, 16) },
+              { form: FORMS.source, source, key: id.hash.subarray(0, 16) },
               Buffer.from(id.json, 'utf8'),
             )
             .durable.catch(() => undefined);
         }
-        const key = Uint8Array.from(r.key);
-        const moved = writer.append({ form: r.form, source: r.source, key }, Uint8Array.from(r.payload));
-        moved.durable.catch(() => undefined);
-        kept.set(key, { ...moved.place, length: r.length, form: r.form, source: r.source });
+        const key = keyAt(r.bytes, r.at); // append copies key and payload
+        const moved = writer.append({ form, source, key }, payloadOf(r));
+        moved.durable.catch(() => undefined); // flush, below, reports a failure
+        kept.set(key, { ...moved.place, length: r.length, form, source });
       }
       state.table = kept; // before anything is awaited, so that no put gets lost
       state.damage.length = 0;
@@ -316,6 +331,9 @@ export function openSignalStore(folder: string, options: StoreOptions = {}): Sig
   };
   return store;
 }
+
+const payloadOf = (r: ScannedRecord): Buffer =>
+  r.bytes.subarray(r.at + RECORD_HEAD, r.at + RECORD_HEAD + r.length);
 
 function storeStats(
   table: PlaceTable,

@@ -15,6 +15,9 @@ export interface PlaceTable {
   readonly size: number;
   get(key: Uint8Array): Place | undefined;
   set(key: Uint8Array, place: Place): void;
+  /** Like get and set, with the key in the 16 bytes at `at`. */
+  getAt(bytes: Uint8Array, at: number): Place | undefined;
+  setAt(bytes: Uint8Array, at: number, place: Place): void;
   /** All keys (as fresh bytes) and places, in no particular order. */
   entries(): Generator<[Uint8Array, Place]>;
 }
@@ -64,18 +67,23 @@ export function placeTable(): PlaceTable {
     form: facts[4 * slot + 2],
     source: facts[4 * slot + 3],
   });
-  return {
+  const load = (bytes: Uint8Array, at: number): void => {
+    for (let i = 0; i < 16; i++) wordBytes[i] = bytes[at + i];
+  };
+  const table: PlaceTable = {
     get size() {
       return size;
     },
-    get(key) {
-      wordBytes.set(key);
+    get: (key) => table.getAt(key, 0),
+    set: (key, place) => table.setAt(key, 0, place),
+    getAt(bytes, at) {
+      load(bytes, at);
       const slot = find();
       return facts[4 * slot] === 0 ? undefined : placeAt(slot);
     },
-    set(key, place) {
+    setAt(bytes, at, place) {
       if (3 * (size + 1) > 2 * capacity) grow();
-      wordBytes.set(key);
+      load(bytes, at);
       const slot = find();
       if (facts[4 * slot] === 0) {
         size++;
@@ -94,4 +102,5 @@ export function placeTable(): PlaceTable {
       }
     },
   };
+  return table;
 }

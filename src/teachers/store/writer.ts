@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, fdatasyncSync, ftruncateSync, openSync } from 'node:fs';
+import { closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncateSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fsyncFolder, writeAll } from '../../util/node/atomic.ts';
 import { acquireLock } from '../../util/node/lock.ts';
@@ -16,7 +16,7 @@ export interface SegmentAppender {
   resume(segment: number, end: number): void;
   /** Gives the record its place at once; `durable` resolves when it is on the disk. */
   append(
-    head: Omit<RecordHead, 'length'>,
+    head: RecordHead,
     payload: Uint8Array,
   ): { place: { segment: number; offset: number }; durable: Promise<void> };
   /** Hands pending bytes to the operating system when the record at this place is among them. */
@@ -133,8 +133,10 @@ export function openAppender(folder: string, segmentBytes: number): SegmentAppen
       else {
         segment = number;
         fd = openSync(join(folder, segmentName(number)), 'r+');
-        ftruncateSync(fd, goodEnd);
-        fdatasyncSync(fd);
+        if (fstatSync(fd).size > goodEnd) {
+          ftruncateSync(fd, goodEnd);
+          fdatasyncSync(fd);
+        }
         written = goodEnd;
         end = goodEnd;
         ends.set(segment, end);
