@@ -1,0 +1,140 @@
+import { z } from 'zod';
+import { formats } from '../../data/sources/open.ts';
+import { dataDefaults, defaultShare } from '../../data/spec.ts';
+
+const reference = z
+  .string()
+  .min(1)
+  .describe(
+    'a path (relative to the recipe), dataset:NAME, builtin:NAME or hub:OWNER/NAME; #SPLIT names one split',
+  );
+
+const split = z.strictObject({
+  source: z
+    .union([reference, z.array(reference).min(1)])
+    .describe('where the rows come from; a list is read one after the other'),
+  limit: z.int().positive().optional().describe('use at most this many rows, a seeded stratified sample'),
+});
+const splitInput = z.union([reference, split]);
+
+const held = (what: 'validation' | 'test') =>
+  z
+    .union([z.number().nonnegative(), reference, split])
+    .optional()
+    .describe(
+      `a source, or a share (below 1) or number of training rows to hold out; when absent the set's own ${what} split, else ${defaultShare[what]} of the rows`,
+    );
+
+const d = dataDefaults;
+
+/** The `data` section. */
+export const dataSection = z
+  .strictObject({
+    train: splitInput.describe('rows the student learns from'),
+    validation: held('validation'),
+    test: held('test'),
+    unlabeled: splitInput.optional().describe('inputs without answers, for the teacher to label'),
+    teacher: splitInput.optional().describe('labelled rows that only the teacher is trained on'),
+    columns: z
+      .record(z.string(), z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]))
+      .default({})
+      .describe(
+        'role of the task to a column, a list of columns (joined), or a template "{a}: {b}"; found by name when absent',
+      ),
+    keep: z.array(z.string()).default([]).describe('further columns to carry along, for slices and reports'),
+    classes: z
+      .array(z.string())
+      .min(2)
+      .optional()
+      .describe('class names in index order; when absent those of the set, else those that occur'),
+    format: z.enum(formats).optional().describe('format of the files, when the extension does not tell'),
+    encoding: z
+      .string()
+      .optional()
+      .describe('text encoding of the files, when it is not UTF-8 (a WHATWG label such as windows-1252)'),
+    delimiter: z
+      .string()
+      .length(1)
+      .optional()
+      .describe('field separator of CSV files, when the first line does not tell'),
+    names: z.array(z.string()).min(1).optional().describe('column names of a CSV file without a header line'),
+    textUnit: z
+      .enum(['lines', 'paragraphs', 'whole'])
+      .optional()
+      .describe('how a plain text file is cut into rows (lines when absent)'),
+    image: z
+      .strictObject({
+        size: z
+          .tuple([z.int().positive(), z.int().positive()])
+          .optional()
+          .describe('[height, width] every image is resized to'),
+        channels: z
+          .union([z.literal(1), z.literal(3)])
+          .optional()
+          .describe('1 for grey, 3 for RGB'),
+      })
+      .optional()
+      .describe('one form for all images; when absent the first image sets it'),
+    options: z.record(z.string(), z.unknown()).optional().describe('options of a generated set (builtin:)'),
+    acceptChanged: z
+      .boolean()
+      .default(d.acceptChanged)
+      .describe('use a public set although its content differs from the published one'),
+    normalize: z
+      .strictObject({
+        unicode: z.enum(['NFC', 'NFKC', 'none']).default(d.normalize.unicode).describe('Unicode normal form'),
+        whitespace: z
+          .enum(['collapse', 'trim', 'keep'])
+          .optional()
+          .describe(
+            'runs of white space become one space, only the ends are cut, or nothing (collapse; trim for generate and prefer)',
+          ),
+        lowercase: z.boolean().default(d.normalize.lowercase).describe('lower-case all text'),
+      })
+      .prefault({})
+      .describe('cleaning of text before anything else looks at it'),
+    duplicates: z
+      .strictObject({
+        exact: z
+          .enum(['remove', 'report'])
+          .default(d.duplicates.exact)
+          .describe('training rows equal to an earlier one in input and answer'),
+        near: z
+          .strictObject({
+            action: z
+              .enum(['remove', 'report', 'off'])
+              .default(d.duplicates.near.action)
+              .describe('training rows almost equal to an earlier one'),
+            threshold: z
+              .number()
+              .min(0.5)
+              .max(1)
+              .default(d.duplicates.near.threshold)
+              .describe('Jaccard similarity of character 5-grams from which texts are almost equal'),
+          })
+          .prefault({}),
+        leaks: z
+          .enum(['remove', 'report', 'off'])
+          .default(d.duplicates.leaks)
+          .describe('training rows that are, exactly or almost, also held-out rows'),
+      })
+      .prefault({})
+      .describe('rows that repeat each other'),
+    contradictions: z
+      .enum(['remove', 'report'])
+      .default(d.contradictions)
+      .describe('training rows with the same input and different labels'),
+    balance: z
+      .enum(['none', 'oversample', 'undersample', 'weight'])
+      .default(d.balance)
+      .describe('how unequal class sizes are evened out in training'),
+    streaming: z
+      .strictObject({ buffer: z.int().min(2).default(10_000).describe('rows shuffled at a time') })
+      .optional()
+      .describe('read training rows from disk in every epoch, for files larger than memory'),
+    seed: z
+      .int()
+      .default(d.seed)
+      .describe('seed of splits, samples and balance; the same for every seed of the run'),
+  })
+  .describe('where rows come from and how they are cleaned and split');

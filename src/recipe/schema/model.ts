@@ -1,0 +1,66 @@
+import { z } from 'zod';
+
+/** Splits text into tokens: trained on the training rows, or taken from a model folder. */
+export const tokenizerSection = z
+  .strictObject({
+    kind: z
+      .enum(['wordpiece', 'bpe', 'whitespace', 'char'])
+      .default('wordpiece')
+      .describe('algorithm to train'),
+    vocabSize: z.int().min(16).default(4096).describe('largest number of tokens, special ones included'),
+    minFrequency: z.int().positive().default(2).describe('tokens seen less often are left out'),
+    lowercase: z.boolean().default(true).describe('lower-case text before it is split'),
+    from: z
+      .string()
+      .optional()
+      .describe('folder, tokenizer.json or hub:OWNER/NAME to take it from instead of training'),
+  })
+  .describe('the tokenizer of a text model; when absent one is trained with these defaults');
+
+const shared = {
+  tokenizer: tokenizerSection.optional(),
+  maxLength: z
+    .int()
+    .min(2)
+    .optional()
+    .describe(
+      'longest input in tokens; longer ones are cut (when absent: the 99th percentile of the data, at most what the model takes)',
+    ),
+};
+
+/** A model to be made from scratch, or one whose weights exist. */
+export const modelFields = {
+  architecture: z
+    .string()
+    .optional()
+    .describe('architecture to make from scratch, for example bert, bag, cnn, mlp, gpt2, llama'),
+  options: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe('sizes and other options of the architecture'),
+  from: z.string().optional().describe('folder, .onnx file or hub:OWNER/NAME to take weights from'),
+  ...shared,
+};
+
+export const oneOrigin = (model: { architecture?: string; from?: string }): boolean =>
+  (model.architecture === undefined) !== (model.from === undefined);
+export const oneOriginMessage = 'needs either architecture (made from scratch) or from (existing weights)';
+
+/** The `student` section. */
+export const studentSection = z
+  .strictObject({
+    ...modelFields,
+    lora: z
+      .strictObject({
+        rank: z.int().positive().default(8).describe('inner width of the update'),
+        alpha: z.number().positive().default(16).describe('the update is scaled by alpha / rank'),
+        targets: z
+          .array(z.string())
+          .optional()
+          .describe('parameter paths that get an update; all attention projections when absent'),
+      })
+      .optional()
+      .describe('train low-rank updates instead of all weights'),
+  })
+  .refine(oneOrigin, { message: oneOriginMessage })
+  .describe('the small model');

@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { modelFields, oneOrigin, oneOriginMessage } from './model.ts';
+import { trainFields } from './train.ts';
+
+const store = z
+  .strictObject({
+    format: z
+      .enum(['auto', 'dense', 'topk', 'packed'])
+      .default('auto')
+      .describe('how signals are written: whole, the k largest and the rest, or packed to fewer bits'),
+    k: z.int().positive().default(32).describe('entries kept per position by topk and packed'),
+    dtype: z.enum(['float32', 'float16']).default('float32').describe('number format of dense signals'),
+  })
+  .prefault({})
+  .describe('how the signals of the teacher are kept on disk');
+
+const batchSize = z.int().positive().default(64).describe('examples the teacher sees at a time');
+
+const trained = z
+  .strictObject({
+    kind: z.literal('trained').describe('trained in place, on data.teacher when given, else on data.train'),
+    ...modelFields,
+    train: trainFields.prefault({}).describe('how the teacher is trained'),
+    ensemble: z
+      .int()
+      .positive()
+      .default(1)
+      .describe('teachers trained from different seeds, whose probabilities are averaged'),
+    batchSize,
+    store,
+  })
+  .refine(oneOrigin, { message: oneOriginMessage });
+
+const local = (kind: 'folder' | 'onnx' | 'hub', path: string) =>
+  z.strictObject({
+    kind: z.literal(kind),
+    [kind === 'hub' ? 'model' : 'path']: z.string().min(1).describe(path),
+    ...(kind === 'hub' ? { revision: z.string().optional().describe('branch, tag or commit') } : {}),
+    classes: z
+      .array(z.string())
+      .min(2)
+      .optional()
+      .describe('class names in the order of the outputs, when the model does not say'),
+    maxLength: modelFields.maxLength,
+    batchSize,
+    store,
+  });
+
+const api = z
+  .strictObject({
+    kind: z.literal('api').describe('behind an HTTP interface'),
+    provider: z.string().default('openai-compatible').describe('which dialect the endpoint speaks'),
+    baseURL: z.url().optional().describe('address of the endpoint'),
+    model: z.string().min(1).describe('name of the model at the provider'),
+    keyEnv: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+      .optional()
+      .describe('environment variable that holds the key; keys never stand in a recipe'),
+    signals: z
+      .array(z.enum(['text', 'topk', 'score']))
+      .min(1)
+      .optional()
+      .describe('signals to use; what the endpoint offers when absent'),
+    topLogprobs: z.int().min(1).max(100).optional().describe('log-probabilities asked for per token'),
+    prompt: z.string().optional().describe('instruction to the teacher; {text} is replaced by the input'),
+    temperature: z.number().min(0).default(0).describe('sampling temperature'),
+    maxTokens: z.int().positive().optional().describe('longest answer'),
+    concurrency: z.int().positive().default(8).describe('requests in flight at most'),
+    timeout: z.number().positive().default(120).describe('seconds before a request counts as lost'),
+    retries: z.int().nonnegative().default(6).describe('further attempts after a failed request'),
+    budget: z
+      .strictObject({
+        money: z.number().positive().optional().describe('in the currency of the price table'),
+        tokens: z.int().positive().optional().describe('tokens in and out together'),
+      })
+      .optional()
+      .describe('the run stops asking before it spends more'),
+    prices: z.string().optional().describe('price table, a YAML or JSON file'),
+    store,
+  })
+  .describe('a model behind an HTTP interface');
+
+/** The `teacher` section. */
+export const teacherSection = z
+  .discriminatedUnion('kind', [
+    trained,
+    local('folder', 'model folder in the Hugging Face layout').describe('a local model folder'),
+    local('onnx', 'an .onnx file; its outputs must be named logits, or be the only ones').describe(
+      'a local ONNX file',
+    ),
+    local('hub', 'OWNER/NAME on the hub').describe('a model of the hub'),
+    api,
+  ])
+  .describe('the big model: trained in place, a local folder or ONNX file, a hub model, or behind an API');
