@@ -40,10 +40,7 @@ export function cnn(c: CnnConfig): Model<ImageInputs, ImageOutputs> {
     forward(s, { pixel_values }) {
       let x = pixel_values;
       for (let i = 0; i < widths.length; i++) {
-        x = s.tap(
-          maxPool(relu(conv2d(s.at(`conv.${i}`), x)), [2, 2], { strides: [2, 2] }),
-          `features.${i}`,
-        );
+        x = s.tap(maxPool(relu(conv2d(s.at(`conv.${i}`), x)), [2, 2], { strides: [2, 2] }), `features.${i}`);
       }
       let pooled = reshape(x, [x.shape[0], dimProduct(x.shape.slice(1))]);
       if (hidden > 0) pooled = relu(linear(s.at('fc1'), pooled));
