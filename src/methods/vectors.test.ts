@@ -1,0 +1,31 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { runOrt } from '../engine/testing/run-ort.ts';
+import { runVectorFile, type VectorFile } from '../losses/vectors/index.ts';
+import { allVectors } from './vectors.ts';
+
+const FOLDER = 'tests/vectors';
+
+describe('golden vectors', () => {
+  const files = readdirSync(FOLDER).filter((f) => f.endsWith('.json'));
+
+  it('are there', () => {
+    expect(files).toEqual(expect.arrayContaining(['kd-core.json', 'alignment-insights.json']));
+  });
+
+  for (const name of files) {
+    it(`${name}: values and gradients on both engines`, async () => {
+      const file = JSON.parse(readFileSync(join(FOLDER, name), 'utf8')) as VectorFile;
+      expect(file.method).toBe(basename(name, '.json'));
+      const results = await runVectorFile(file, allVectors, (g, x) => runOrt(g, x));
+      expect(results.length).toBe(file.cases.length);
+      expect(results.filter((r) => r.status !== 'passed')).toEqual([]);
+    }, 120_000);
+  }
+
+  it('name each function once', () => {
+    const keys = allVectors.map((v) => `${v.method}: ${v.function}`);
+    expect(keys.filter((k, i) => keys.indexOf(k) !== i)).toEqual([]);
+  });
+});

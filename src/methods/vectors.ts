@@ -1,0 +1,5 @@
+import { beamVectors } from '../generate/beam.vectors.ts';
+import { lossVectors, type Vector } from '../losses/vectors/index.ts';
+
+/** Golden-vector functions of the whole project: lists that stand beside what they call. A new list is added here. */
+export const allVectors: readonly Vector[] = [...lossVectors, ...beamVectors];
