@@ -74,13 +74,15 @@ export function buildModel(graph: Graph, options: WriteOptions = {}): ModelProto
     dtype === 'int32' &&
     (options.int64 === true || (Array.isArray(options.int64) && options.int64.includes(name)));
 
+  const used = new Set(topologicalNodes(graph.outputs));
   const names = new Map<number, string[]>();
   const inputs = [];
   for (const t of graph.inputs) {
     const name = inputName(t);
     const weight = weights.get(name);
     if (weight) {
-      builder.initializers.push(tensorProto(name, weight));
+      // a model that leaves a part out (a head, a pooler) carries no weights of it
+      if (used.has(t.node)) builder.initializers.push(tensorProto(name, weight));
       names.set(t.node.id, [name]);
       continue;
     }

@@ -15,7 +15,7 @@ import {
   type Shape,
 } from '../../shape.ts';
 import type { OpNode } from './node.ts';
-import { type Known, knownValue, type Value } from './value.ts';
+import { type Known, knownElements, knownValue, type Value } from './value.ts';
 
 /**
  * Operators on known elements (sizes of tensors, and constants they are combined with). Each returns undefined
@@ -29,14 +29,15 @@ const MAX_ELEMENTS = 1 << 16;
 export function fold(n: OpNode): Value[] | undefined {
   const rule = Object.hasOwn(FOLDS, n.opType) ? FOLDS[n.opType] : undefined;
   if (!rule) return undefined;
+  const values = Array.from({ length: n.inputCount }, (_, i) => (n.has(i) ? n.value(i) : undefined));
+  // what depends on numbers alone is folded by evaluating the operator itself
+  if (!values.some((v) => v?.known?.elements.some(isSymbolic))) return undefined;
   const inputs: Known[] = [];
-  for (let i = 0; i < n.inputCount; i++) {
-    const known = n.has(i) ? n.value(i).known : NONE;
+  for (const v of values) {
+    const known = v ? knownElements(v) : NONE;
     if (!known) return undefined;
     inputs.push(known);
   }
-  // what depends on numbers alone is folded by evaluating the operator itself
-  if (!inputs.some((k) => k.elements.some(isSymbolic))) return undefined;
   return rule(n, inputs);
 }
 
