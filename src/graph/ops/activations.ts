@@ -72,7 +72,7 @@ export const eluOp = unary<{ alpha: number }>({
 export const siluOp = unary({
   name: 'silu',
   doc: 'x·sigmoid(x)',
-  f: (v) => (v === Number.NEGATIVE_INFINITY ? 0 : v * logistic(v)),
+  f: (v) => v * logistic(v),
   back: (x, _, g) => {
     const s = sigmoid(x);
     return mul(g, mul(s, add(mul(x, sub(1, s)), 1)));

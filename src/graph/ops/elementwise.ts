@@ -125,12 +125,12 @@ export const clipOp = unary<{ min: number; max: number }>({
     const inside = above && below ? logicalAnd(above, below) : (above ?? below);
     return inside ? where(inside, g, 0) : g;
   },
-  emit: (e, x, dtype, { min, max }) =>
-    e.node('Clip', [
-      x,
-      min === Number.NEGATIVE_INFINITY ? '' : e.scalar(min, dtype),
-      ...(max === Number.POSITIVE_INFINITY ? [] : [e.scalar(max, dtype)]),
-    ]),
+  // with one bound left out, ONNX's Clip would bring infinities down to the largest finite number
+  emit: (e, x, dtype, { min, max }) => {
+    if (min === Number.NEGATIVE_INFINITY) return e.node('Min', [x, e.scalar(max, dtype)]);
+    if (max === Number.POSITIVE_INFINITY) return e.node('Max', [x, e.scalar(min, dtype)]);
+    return e.node('Clip', [x, e.scalar(min, dtype), e.scalar(max, dtype)]);
+  },
   ints: true,
 });
 
@@ -174,6 +174,6 @@ export const ceil = call(ceilOp);
 export const round = call(roundOp);
 /** x limited to [min, max] (numbers; either may be infinite). Gradient 0 outside. */
 export const clip = (x: Tensor, min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY): Tensor =>
-  apply(clipOp, [x], { min, max });
+  min === Number.NEGATIVE_INFINITY && max === Number.POSITIVE_INFINITY ? x : apply(clipOp, [x], { min, max });
 /** (x - y)², broadcasting. */
 export const squaredDifference = (x: Tensor, y: Tensor): Tensor => square(sub(x, y));

@@ -1,6 +1,7 @@
 import { DecantError } from '../../util/errors.ts';
+import { zeros } from '../ndarray.ts';
 import type { OpDef } from '../op.ts';
-import { type Dim, dimKey, normalizeAxis } from '../shape.ts';
+import { type Dim, dimKey, isConcrete, normalizeAxis } from '../shape.ts';
 import { applyAll, type Tensor } from '../tensor.ts';
 import { zerosOf } from './basic.ts';
 import { scatterElements } from './indexing.ts';
@@ -51,7 +52,10 @@ export const topKOp: OpDef<{ k: Dim; axis: number; largest: boolean }> = {
   vjp: ({ inputs: [x], outputs: [, indices], attrs: { axis }, grads: [g] }) => [
     g && scatterElements(zerosOf(x), indices, g, axis),
   ],
-  emit: (e, [x], { attrs: { k, axis, largest } }) => {
+  // onnxruntime's TopK ends the process (a division by zero) when the array is empty but the axis is not
+  emit: (e, [x], { attrs: { k, axis, largest }, outputs }) => {
+    const { shape } = outputs[0];
+    if (isConcrete(shape) && shape.includes(0)) return outputs.map((t) => e.constant(zeros(shape, t.dtype)));
     const [values, indices] = e.nodes('TopK', [x, e.shape([k])], 2, {
       axis,
       largest: largest ? 1 : 0,

@@ -4,13 +4,17 @@ import { checkAgainstOrt, checkGradient, type OpSamples } from './check-op.ts';
 import { arithmeticSamples } from './samples/arithmetic.ts';
 import { attentionSamples } from './samples/attention.ts';
 import { compareSamples } from './samples/compare.ts';
+import { controlSamples, randomSamples } from './samples/control.ts';
 import { convSamples } from './samples/conv.ts';
 import { einsumSamples } from './samples/einsum.ts';
 import { activationSamples, elementwiseSamples } from './samples/elementwise.ts';
 import { gridSampleSamples } from './samples/grid-sample.ts';
+import { indexingSamples } from './samples/indexing.ts';
 import { linearSamples } from './samples/linear.ts';
 import { normSamples } from './samples/norm.ts';
 import { poolSamples } from './samples/pool.ts';
+import { reduceSamples } from './samples/reduce.ts';
+import { shapeSamples } from './samples/shape.ts';
 
 /** Every operator's samples, by family. A new operator adds its samples to a family here. */
 const FAMILIES: Record<string, OpSamples[]> = {
@@ -18,6 +22,11 @@ const FAMILIES: Record<string, OpSamples[]> = {
   elementwise: elementwiseSamples,
   activations: activationSamples,
   compare: compareSamples,
+  reduce: reduceSamples,
+  indexing: indexingSamples,
+  shape: shapeSamples,
+  control: controlSamples,
+  random: randomSamples,
   linear: linearSamples,
   norm: normSamples,
   conv: convSamples,
@@ -32,9 +41,8 @@ for (const [family, samples] of Object.entries(FAMILIES)) {
   describe(family, () => {
     for (const s of samples) {
       it(`${s.op}: oracle and onnxruntime agree`, async () => {
-        for (let seed = 0; seed < REPEATS; seed++)
-          await checkAgainstOrt(s.make(createRng(`${s.op}/${seed}`)));
-        for (const edge of s.edges?.() ?? []) await checkAgainstOrt(edge);
+        const drawn = Array.from({ length: REPEATS }, (_, seed) => s.make(createRng(`${s.op}/${seed}`)));
+        await checkAgainstOrt([...drawn, ...(s.edges?.() ?? [])]);
       });
       if (s.gradient) {
         it(`${s.op}: gradient equals finite differences`, () => {
