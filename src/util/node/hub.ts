@@ -2,9 +2,10 @@ import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { datasetInfo, downloadFile, HubApiError, listFiles, modelInfo } from '@huggingface/hub';
-import { DecantError, isDecantError } from '../errors.ts';
+import { DecantError } from '../errors.ts';
 import { checkPath } from '../folder.ts';
 import { type HubCache, type HubFile, hashMatches, hubCache } from './hub-cache.ts';
+import { explainHubError, StatusError, Unreachable } from './hub-errors.ts';
 import {
   type Environment,
   type HubSpec,
@@ -352,50 +353,8 @@ async function retrying<T>(c: Connection, path: string, ask: () => Promise<T>): 
   }
 }
 
-class StatusError extends Error {
-  readonly statusCode: number;
-  constructor(statusCode: number) {
-    super(`status ${statusCode}`);
-    this.statusCode = statusCode;
-  }
-}
-
-/** The hub could not be asked: retry, or use the cache. */
-class Unreachable extends Error {}
-
-/** What an error means for the user. The token is blotted out wherever it might stand. */
-function explain(c: Connection, error: unknown, file?: string): Error {
-  if (isDecantError(error) || error instanceof Unreachable) return error;
-  const at = file === undefined ? nameOf(c.repo) : `${nameOf(c.repo)}: ${file}`;
-  const status = error instanceof HubApiError || error instanceof StatusError ? error.statusCode : undefined;
-  const blot = (text: string): string => (c.token ? text.replaceAll(c.token, '<token>') : text);
-  const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : '';
-  const message = blot(`${error instanceof Error ? error.message : String(error)}${cause}`);
-  if (status === 401 || status === 403) {
-    return new DecantError('data', `the hub refuses access (status ${status})`, {
-      at,
-      fix: c.token
-        ? 'check that the token of HF_TOKEN may read this repository and that its terms were accepted on the hub'
-        : 'check the name; private and gated repositories need a token in HF_TOKEN',
-    });
-  }
-  if (status === 404) {
-    return new DecantError('data', 'the hub has no such repository, revision or file', {
-      at,
-      fix: 'check the spelling: hub:owner/name[@branch, tag or commit]',
-    });
-  }
-  if (status !== undefined && status < 500 && status !== 429 && status !== 408 && status !== 416) {
-    return new DecantError('data', `the hub answers with status ${status}`, { at, seen: message });
-  }
-  if (error instanceof TypeError && message.includes("must start with 'hf_'")) {
-    return new DecantError('data', 'the access token is malformed', {
-      at: 'HF_TOKEN',
-      allowed: "a token that starts with 'hf_'",
-    });
-  }
-  return new Unreachable(message);
-}
+const explain = (c: Connection, error: unknown, file?: string): Error =>
+  explainHubError(c.token, file === undefined ? nameOf(c.repo) : `${nameOf(c.repo)}: ${file}`, error);
 
 async function waitForLock(path: string, what: string): Promise<FileLock> {
   for (let waited = 0; ; waited++) {
