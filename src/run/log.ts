@@ -68,9 +68,14 @@ export function openLog(
       hooks: {
         logMethod(args, method) {
           const clean = args.map((a) => redact(a, secrets));
-          // pino's own treatment of errors, kept: under `err`, with its message as the line's
+          // pino's own treatment of errors, kept: a member of its own, and its message as the line's
           if ((args as unknown[])[0] instanceof Error)
-            clean.splice(0, 1, { err: clean[0] }, ...(args.length > 1 ? [] : [(clean[0] as Error).message]));
+            clean.splice(
+              0,
+              1,
+              { error: clean[0] },
+              ...(args.length > 1 ? [] : [(clean[0] as Error).message]),
+            );
           method.apply(this, clean as Parameters<typeof method>);
         },
       },
