@@ -184,7 +184,7 @@ describe('log', () => {
     expect(lines[0]).toMatchObject({ usage: { max_tokens: 5, totalTokens: 9 }, msg: 'sent' });
     expect(lines).toHaveLength(3);
     expect(lines[1]).toMatchObject({
-      err: { type: 'Error' },
+      error: { type: 'Error' },
       msg: '401 for https://[redacted]@host/v1?api_key=[redacted] with sk-[redacted] and [redacted]',
     });
   });
