@@ -231,9 +231,7 @@ describe('the resolved recipe', () => {
     expect(again.recipe).toEqual(recipe);
     expect(read(`name: other\n${good}`).hash).toBe(hash);
     expect(read(good.replace('epochs: 3', 'epochs: 4')).hash).not.toBe(hash);
-    expect(read(`${good.replace('task: classify\n', '')}task: classify\n`).hash).toBe(
-      hash,
-    );
+    expect(read(`${good.replace('task: classify\n', '')}task: classify\n`).hash).toBe(hash);
   });
 });
 
