@@ -9,7 +9,7 @@ import {
   safetensorsChunks,
   type TensorToWrite,
 } from './safetensors.ts';
-import { naturalStorage, STORED_BITS, type StoredDType } from './safetensors-dtype.ts';
+import { byStorageOrder, naturalStorage, STORED_BITS, type StoredDType } from './safetensors-dtype.ts';
 import type { Shapes } from './shapes.ts';
 
 export const WEIGHTS_FILE = 'model.safetensors';
@@ -204,7 +204,7 @@ const byteLength = (t: TensorToWrite): number => t.shape.reduce((n, d) => n * d,
 const byFirst = (a: string[], b: string[]): number => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0);
 
 function shard(tensors: readonly TensorToWrite[], limit: number): { path: string; names: string[] }[] {
-  const groups: string[][] = [[]];
+  const groups: TensorToWrite[][] = [[]];
   let size = 0;
   for (const t of tensors) {
     const bytes = byteLength(t);
@@ -212,12 +212,13 @@ function shard(tensors: readonly TensorToWrite[], limit: number): { path: string
       groups.push([]);
       size = 0;
     }
-    groups[groups.length - 1].push(t.name);
+    groups[groups.length - 1].push(t);
     size += bytes;
   }
-  if (groups.length === 1) return [{ path: WEIGHTS_FILE, names: groups[0] }];
+  const inOrder = groups.map((g) => g.sort(byStorageOrder).map((t) => t.name));
+  if (groups.length === 1) return [{ path: WEIGHTS_FILE, names: inOrder[0] }];
   const five = (n: number): string => String(n).padStart(5, '0');
-  return groups.map((names, i) => ({
+  return inOrder.map((names, i) => ({
     path: `model-${five(i + 1)}-of-${five(groups.length)}.safetensors`,
     names,
   }));

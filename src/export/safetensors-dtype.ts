@@ -2,32 +2,43 @@ import { allocate, type DType, fromFloat16Bits, type TypedArray, toFloat16Bits }
 import type { NDArray } from '../graph/ndarray.ts';
 import { DecantError } from '../util/errors.ts';
 
-/** Bits per element of every element type of the safetensors format. */
+/** Bits per element of every element type of the safetensors format, in the format's own order of types. */
 export const STORED_BITS = {
   BOOL: 8,
-  U8: 8,
-  I8: 8,
-  U16: 16,
-  I16: 16,
-  F16: 16,
-  BF16: 16,
-  U32: 32,
-  I32: 32,
-  F32: 32,
-  U64: 64,
-  I64: 64,
-  F64: 64,
-  C64: 64,
-  F8_E4M3: 8,
-  F8_E5M2: 8,
-  F8_E8M0: 8,
+  F4: 4,
   F6_E2M3: 6,
   F6_E3M2: 6,
-  F4: 4,
+  U8: 8,
+  I8: 8,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  F8_E8M0: 8,
+  I16: 16,
+  U16: 16,
+  F16: 16,
+  BF16: 16,
+  I32: 32,
+  U32: 32,
+  F32: 32,
+  C64: 64,
+  F64: 64,
+  I64: 64,
+  U64: 64,
 } as const;
 
 /** An element type as it is spelled in the file. */
 export type StoredDType = keyof typeof STORED_BITS;
+
+const RANK = new Map(Object.keys(STORED_BITS).map((t, i) => [t, i]));
+
+/**
+ * The reference implementation's order of tensors in a file: wide types first, so that every tensor is aligned, then
+ * by name.
+ */
+export const byStorageOrder = (
+  a: { name: string; dtype: StoredDType },
+  b: { name: string; dtype: StoredDType },
+): number => RANK.get(b.dtype)! - RANK.get(a.dtype)! || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
 
 /** Which host type a stored type is read into; the ones that are absent can be copied but not read. */
 export const HOST_DTYPE: Partial<Record<StoredDType, DType>> = {

@@ -44,11 +44,11 @@ describe('safetensors reading and writing', () => {
     const header = Number(new DataView(bytes.buffer).getBigUint64(0, true));
     const text = new TextDecoder().decode(bytes.subarray(8, 8 + header));
     expect(text.trimEnd()).toBe(
-      '{"__metadata__":{"format":"pt"},"a":{"dtype":"I32","shape":[1,1],"data_offsets":[0,4]},' +
-        '"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}',
+      '{"__metadata__":{"format":"pt"},"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},' +
+        '"a":{"dtype":"I32","shape":[1,1],"data_offsets":[8,12]}}',
     );
     expect(header % 8).toBe(0);
-    expect([...bytes.subarray(8 + header)]).toEqual([3, 0, 0, 0, 0, 0, 128, 63, 0, 0, 0, 64]);
+    expect([...bytes.subarray(8 + header)]).toEqual([0, 0, 128, 63, 0, 0, 0, 64, 3, 0, 0, 0]);
   });
 
   it('round-trips every readable type to the same bytes', async () => {

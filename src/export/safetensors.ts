@@ -3,6 +3,7 @@ import { type NDArray, ndarray } from '../graph/ndarray.ts';
 import { DecantError } from '../util/errors.ts';
 import { type ByteSource, concatChunks, memorySource } from '../util/folder.ts';
 import {
+  byStorageOrder,
   decodeTensor,
   encodeTensor,
   HOST_DTYPE,
@@ -141,19 +142,16 @@ export async function* safetensorsChunks(
   }
 }
 
-/** A whole safetensors file in memory; tensors sorted by name unless `storage` gives an order and types. */
+/** A whole safetensors file in memory, in the order of the reference implementation. */
 export async function buildSafetensors(
   tensors: ReadonlyMap<string, NDArray>,
   options: { storage?: ReadonlyMap<string, StoredDType>; metadata?: Record<string, string> } = {},
 ): Promise<Uint8Array> {
-  const names = [...(options.storage?.keys() ?? [])].filter((n) => tensors.has(n));
-  const rest = [...tensors.keys()].filter((n) => !options.storage?.has(n)).sort();
-  const list = [...names, ...rest].map((name) => {
-    const array = tensors.get(name)!;
+  const list = [...tensors].map(([name, array]) => {
     const dtype = options.storage?.get(name) ?? naturalStorage(array.dtype);
     return { name, dtype, shape: array.shape, load: () => array };
   });
-  return concatChunks(safetensorsChunks(list, options.metadata ?? { format: 'pt' }));
+  return concatChunks(safetensorsChunks(list.sort(byStorageOrder), options.metadata ?? { format: 'pt' }));
 }
 
 async function saysTheSame(
