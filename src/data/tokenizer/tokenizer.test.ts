@@ -3,11 +3,12 @@ import { gunzipSync } from 'node:zlib';
 
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { JsonObject } from '../../util/json-text.ts';
+import { isDecantError } from '../../util/errors.ts';
+import type { Json, JsonObject } from '../../util/json-text.ts';
 import { fixtureTokenizers } from './fixtures/corpus.ts';
 import { LibraryTokenizer } from './library.ts';
 import type { TokenizerFiles } from './special.ts';
-import { createTokenizer } from './tokenizer.ts';
+import { createTokenizer, type Tokenizer } from './tokenizer.ts';
 
 interface Fixture {
   strings: string[];
@@ -165,8 +166,75 @@ describe('the tokenizer', () => {
   });
 
   it('explains files it cannot use', () => {
-    expect(() => createTokenizer({})).toThrow(/tokenizer\.json: this tokenizer cannot be used/);
-    const odd = { ...trained.bpe.tokenizer, normalizer: { type: 'Nope' } };
-    expect(() => createTokenizer(odd)).toThrow(/Nope/);
+    const base = trained.wordpiece.tokenizer;
+    const model = base.model as JsonObject;
+    const bad = (change: JsonObject): string => {
+      try {
+        createTokenizer({ ...base, ...change });
+      } catch (e) {
+        expect(isDecantError(e)).toBe(true);
+        return (e as Error).message;
+      }
+      return 'no error';
+    };
+    expect(bad({ normalizer: { type: 'Nope' } })).toMatch(
+      /tokenizer\.json: this tokenizer cannot be used.*Nope/,
+    );
+    expect(bad({ model: 3 })).toMatch(/model: is not an object/);
+    expect(bad({ decoder: [] })).toMatch(/decoder: is not an object/);
+    expect(bad({ model: { ...model, vocab: { a: 0, b: 0 } } })).toMatch(
+      /model\.vocab\["b"\]: has the id of "a"/,
+    );
+    expect(bad({ model: { ...model, vocab: { a: -1 } } })).toMatch(
+      /model\.vocab\["a"\]: is not an id; seen: -1/,
+    );
+    expect(bad({ model: { ...model, vocab: { a: 1e12 } } })).toMatch(/is not an id/);
+    expect(bad({ model: { type: 'BPE', vocab: {}, merges: ['ab'] } })).toMatch(
+      /model\.merges\[0\]: is not a pair/,
+    );
+    expect(bad({ model: { type: 'Unigram', vocab: [['a']] } })).toMatch(/model\.vocab\[0\]/);
+    expect(bad({ model: { type: 'Unigram', vocab: [['a', 1]], unk_id: 4 } })).toMatch(/unk_id: is outside/);
+    expect(bad({ added_tokens: [{ id: 1, content: '' }] })).toMatch(/added_tokens\[0\]/);
+    expect(() => createTokenizer({})).toThrow(/tokenizer\.json: normalizer: is missing/);
+  });
+
+  it('survives random damage with nothing but explained errors', () => {
+    const leaf = fc.oneof(
+      fc.jsonValue({ maxDepth: 1 }),
+      fc.constantFrom('Split', 'BPE', 'Sequence', null, -1),
+    );
+    for (const name of ['bpe', 'wordpiece', 'whitespace']) {
+      const text = JSON.stringify(trained[name].tokenizer);
+      fc.assert(
+        fc.property(fc.nat(1_000_000), leaf, (place, value) => {
+          const json = JSON.parse(text) as JsonObject;
+          replaceSomewhere(json, place, value as Json);
+          let t: Tokenizer;
+          try {
+            t = createTokenizer(json);
+          } catch (e) {
+            expect(isDecantError(e), String((e as Error).stack)).toBe(true);
+            return;
+          }
+          expect(t.size).toBeLessThan(2 ** 25);
+        }),
+        { numRuns: 120, seed: 3 },
+      );
+    }
   });
 });
+
+/** Puts a value in place of one of the structural members (not of single vocabulary entries, which are most). */
+function replaceSomewhere(json: JsonObject, place: number, value: Json): void {
+  const spots: [JsonObject | Json[], string][] = [];
+  const walk = (node: Json): void => {
+    if (!node || typeof node !== 'object') return;
+    for (const key of Object.keys(node).slice(0, 12)) {
+      spots.push([node as JsonObject, key]);
+      walk((node as JsonObject)[key]);
+    }
+  };
+  walk(json);
+  const [node, key] = spots[place % spots.length];
+  (node as JsonObject)[key] = value;
+}

@@ -1,7 +1,8 @@
 import { type SpecialRole, specialTokens } from '../../export/folder.ts';
-import { DecantError } from '../../util/errors.ts';
+import { DecantError, isDecantError } from '../../util/errors.ts';
 import type { JsonObject } from '../../util/json-text.ts';
 import { tokenToBytes } from './byte-level.ts';
+import { checkTokenizerJson } from './check.ts';
 import { LibraryTokenizer } from './library.ts';
 import { type Offset, offsetsOf } from './offsets.ts';
 import { createPieceEncoder } from './piece-encoder.ts';
@@ -52,19 +53,24 @@ export interface Tokenizer {
   vocabulary(): (string | undefined)[];
 }
 
-/** Opens the contents of tokenizer.json and tokenizer_config.json. */
+/** Opens the contents of tokenizer.json and tokenizer_config.json. Throws naming the part that is malformed. */
 export function createTokenizer(tokenizer: JsonObject, tokenizerConfig: JsonObject = {}): Tokenizer {
-  const config = withUnknown(tokenizer, tokenizerConfig);
-  let library: LibraryTokenizer;
+  checkTokenizerJson(tokenizer);
   try {
-    library = new LibraryTokenizer(tokenizer, config);
+    return open(tokenizer, tokenizerConfig);
   } catch (cause) {
+    if (isDecantError(cause)) throw cause;
     throw new DecantError('model', `this tokenizer cannot be used (${(cause as Error).message})`, {
       at: 'tokenizer.json',
       fix: 'give a tokenizer.json as the tokenizers library writes it',
       cause,
     });
   }
+}
+
+function open(tokenizer: JsonObject, tokenizerConfig: JsonObject): Tokenizer {
+  const config = withUnknown(tokenizer, tokenizerConfig);
+  const library = new LibraryTokenizer(tokenizer, config);
   const vocabulary = library.model.vocab;
   const special: Partial<Record<SpecialRole, number>> = {};
   for (const [role, text] of Object.entries(specialTokens(config)) as [SpecialRole, string][]) {
