@@ -1,11 +1,13 @@
 import { DecantError } from '../../util/errors.ts';
 import { isFloat } from '../dtype.ts';
+import { full } from '../ndarray.ts';
 import type { Emitter, OpDef, RefArray } from '../op.ts';
-import { dimEquals, dimProduct, showShape } from '../shape.ts';
+import { dimEquals, dimMul, dimProduct, isSymbolic, showShape } from '../shape.ts';
 import { apply, applyAll, type Tensor, type TensorType } from '../tensor.ts';
 import { add, mul, sub } from './arithmetic.ts';
-import { broadcastTo, reshape } from './basic.ts';
+import { broadcastTo, fill, reshape } from './basic.ts';
 import { rsqrt } from './elementwise.ts';
+import { matmul } from './linear.ts';
 import { divideBySize } from './norm.ts';
 import { sum } from './reduce.ts';
 
@@ -70,45 +72,80 @@ export const batchNormTrainOp: OpDef<BatchNormAttrs> = {
     return [y, mean, variance];
   },
   vjp: ({ inputs: [x, scale], outputs: [, mean, variance], attrs, grads: [g, gMean, gVariance], needs }) => {
-    const axes = others(x);
-    const n = dimProduct(axes.map((a) => x.shape[a]));
-    const centered = sub(x, perChannel(mean, x));
+    const n = dimProduct(others(x).map((a) => x.shape[a]));
     const inv = rsqrt(add(variance, attrs.eps));
-    const gSum = g && sum(g, axes);
-    const gDot = g && mul(sum(mul(g, centered), axes), inv); // Σ g·x̂
-    let dx: Tensor | undefined;
-    let shift: Tensor | undefined; // per channel: dx = slope·g + tilt·(x - mean) + shift
+    const gSum = g && sum(g, others(x));
+    const gDot = g && gSum && mul(sub(channelDots(g, x), mul(mean, gSum)), inv); // Σ g·x̂
+    let slope: Tensor | undefined; // per channel: dx = slope·g + tilt·(x - mean) + shift
     let tilt: Tensor | undefined;
+    let shift: Tensor | undefined;
     const plus = (a: Tensor | undefined, b: Tensor): Tensor => (a ? add(a, b) : b);
     if (needs(0)) {
       if (g && gSum && gDot) {
-        const slope = mul(scale, inv);
-        dx = mul(g, perChannel(slope, x));
+        slope = mul(scale, inv);
         shift = mul(divideBySize(mul(slope, gSum), n), -1);
         tilt = mul(divideBySize(mul(slope, mul(gDot, inv)), n), -1);
       }
       if (gMean) shift = plus(shift, divideBySize(gMean, n));
       if (gVariance) tilt = plus(tilt, divideBySize(mul(gVariance, 2), n));
-      if (tilt) dx = plus(dx, mul(centered, perChannel(tilt, x)));
-      if (shift) dx = dx ? add(dx, perChannel(shift, x)) : broadcastTo(perChannel(shift, x), x.shape);
     }
+    let dx: Tensor | undefined;
+    if (tilt) dx = channelAffine(x, tilt, shift ? sub(shift, mul(tilt, mean)) : mul(mul(tilt, mean), -1));
+    else if (shift) dx = broadcastTo(perChannel(shift, x), x.shape);
+    if (g && slope && dx) dx = add(mul(g, perChannel(slope, x)), dx);
     return [dx, needs(1) ? gDot : undefined, needs(2) ? gSum : undefined];
   },
   emit: (e, inputs, { attrs, inputs: [x] }) => emitTrain(e, inputs, attrs.eps, x),
 };
 
+/** slope·x + shift per channel, as a batch normalization by mean 0 and variance 1: one pass over x in onnxruntime. */
+function channelAffine(x: Tensor, slope: Tensor, shift: Tensor): Tensor {
+  const zero = fill(slope.shape, 0, x.dtype);
+  return apply(batchNormOp, [x, slope, shift, zero, fill(slope.shape, 1, x.dtype)], { eps: 0 });
+}
+
+/** Σ a·b per channel. Long planes by inner products, which write nothing; short ones by element-wise products. */
+function channelDots(a: Tensor, b: Tensor): Tensor {
+  const [n, c, ...space] = a.shape;
+  const size = dimProduct(space);
+  if (isSymbolic(size) || size < 128) return sum(mul(a, b), others(a));
+  const rows = (t: Tensor): Tensor => reshape(t, [dimMul(n, c), 1, size]);
+  return sum(reshape(matmul(rows(a), rows(b), { transB: true }), [n, c]), 0);
+}
+
+/**
+ * Statistics of each sample's plane come from one fused pass (LayerNormalization of planes); those of the channel are
+ * their mean, and the mean of their variances plus the variance of their means: no cancellation.
+ */
 function emitTrain(e: Emitter, [x, scale, bias]: readonly string[], eps: number, type: TensorType): string[] {
-  const axes = e.int64(others(type));
-  const c = type.shape[1];
-  const toRow = e.shape([c]);
-  const wide = e.shape([c, ...type.shape.slice(2).map(() => 1)]);
-  const mean = e.node('ReduceMean', [x, axes], { keepdims: 1 });
-  const centered = e.node('Sub', [x, mean]);
-  const variance = e.node('ReduceMean', [e.node('Mul', [centered, centered]), axes], { keepdims: 1 });
-  const inv = e.node('Reciprocal', [e.node('Sqrt', [e.node('Add', [variance, e.scalar(eps, type.dtype)])])]);
-  const slope = e.node('Mul', [inv, e.node('Reshape', [scale, wide])]);
-  const y = e.node('Add', [e.node('Mul', [centered, slope]), e.node('Reshape', [bias, wide])]);
-  return [y, e.node('Reshape', [mean, toRow]), e.node('Reshape', [variance, toRow])];
+  const [n, c, ...space] = type.shape;
+  const size = dimProduct(space);
+  const over = (op: string, t: string): string => e.node(op, [t, e.int64([0])], { keepdims: 0 });
+  const toRow = (t: string): string => e.node('Reshape', [t, e.shape([c])], { allowzero: 1 });
+  const square = (t: string): string => e.node('Mul', [t, t]);
+  let mean: string;
+  let variance: string;
+  if (isSymbolic(size) || size < 16) {
+    const axes = e.int64(others(type));
+    const kept = e.node('ReduceMean', [x, axes], { keepdims: 1 });
+    mean = toRow(kept);
+    variance = e.node('ReduceMean', [square(e.node('Sub', [x, kept])), axes], { keepdims: 0 });
+  } else {
+    const planes = e.node('Reshape', [x, e.reshapeTarget([n, c, size])], { allowzero: 1 });
+    const tiny = 1e-12; // LayerNormalization gives 1/√(variance + tiny)
+    const ones = e.constant(full([size], 1, type.dtype));
+    const [, means, inverse] = e.nodes('LayerNormalization', [planes, ones], 3, {
+      axis: 2,
+      epsilon: { float: tiny },
+    });
+    const own = e.node('Reciprocal', [square(inverse)]);
+    const average = over('ReduceMean', means); // [c, 1]
+    const between = over('ReduceMean', square(e.node('Sub', [means, average])));
+    mean = toRow(average);
+    variance = toRow(e.node('Add', [over('ReduceMean', own), between]));
+  }
+  const y = e.node('BatchNormalization', [x, scale, bias, mean, variance], { epsilon: { float: eps } });
+  return [y, mean, variance];
 }
 
 export const batchNormOp: OpDef<BatchNormAttrs> = {

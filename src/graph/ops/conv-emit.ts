@@ -1,7 +1,7 @@
 import type { EmitContext, Emitter, OnnxAttr } from '../op.ts';
 import { dimAdd, dimSub, isSymbolic, dimMul as mulDim } from '../shape.ts';
 import type { TensorType } from '../tensor.ts';
-import type { ConvAttrs, ToInputAttrs, ToWeightAttrs } from './conv.ts';
+import type { ConvAttrs, ToInputAttrs } from './conv.ts';
 
 const windowAttrs = (a: ConvAttrs, kernel: readonly number[]): Record<string, OnnxAttr> => ({
   kernel_shape: kernel,
@@ -11,7 +11,7 @@ const windowAttrs = (a: ConvAttrs, kernel: readonly number[]): Record<string, On
   group: a.groups,
 });
 
-const range = (n: number, from = 0): number[] => Array.from({ length: n }, (_, i) => i + from);
+export const range = (n: number, from = 0): number[] => Array.from({ length: n }, (_, i) => i + from);
 
 export const emitConv = (e: Emitter, inputs: readonly string[], ctx: EmitContext<ConvAttrs>): string =>
   e.node('Conv', inputs, windowAttrs(ctx.attrs, ctx.inputs[1].shape.slice(2) as number[]));
@@ -65,37 +65,4 @@ function emitFlipped(e: Emitter, w: string, type: TensorType, groups: number): s
   if (axes.length === 0) return x;
   const all = (v: number): string => e.int64(axes.map(() => v));
   return e.node('Slice', [x, all(-1), all(Number.MIN_SAFE_INTEGER), e.int64(axes), all(-1)]);
-}
-
-/** Kernel gradient by a convolution with batch and channels exchanged: always possible, not fast. */
-export function emitConvToWeight(
-  e: Emitter,
-  [x, g]: readonly string[],
-  ctx: EmitContext<ToWeightAttrs>,
-): string {
-  const { attrs, inputs } = ctx;
-  const rank = attrs.kernel.length;
-  const space = range(rank, 2);
-  const [n, c, ...size] = inputs[0].shape;
-  const { groups } = attrs;
-  let images = x;
-  if (groups > 1) {
-    const per = (c as number) / groups;
-    const split = e.node('Reshape', [x, e.reshapeTarget([n, groups, per, ...size])], { allowzero: 1 });
-    const moved = e.node('Transpose', [split], { perm: [2, 1, 0, ...space.map((a) => a + 1)] });
-    images = e.node('Reshape', [moved, e.reshapeTarget([per, mulDim(n, groups), ...size])], {
-      allowzero: 1,
-    });
-  } else images = e.node('Transpose', [x], { perm: [1, 0, ...space] });
-  const filters = e.node('Transpose', [g], { perm: [1, 0, ...space] });
-  const y = e.node('Conv', [images, filters], {
-    strides: attrs.dilations,
-    dilations: attrs.strides,
-    pads: attrs.pads,
-    group: groups,
-  });
-  const w = e.node('Transpose', [y], { perm: [1, 0, ...space] });
-  // a stride that does not divide the room leaves further taps
-  if (attrs.strides.every((s) => s === 1)) return w;
-  return e.node('Slice', [w, e.int64(space.map(() => 0)), e.int64(attrs.kernel), e.int64(space)]);
 }

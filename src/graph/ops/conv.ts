@@ -3,8 +3,9 @@ import { isFloat } from '../dtype.ts';
 import type { OpDef } from '../op.ts';
 import { type Dim, dimAdd, dimEquals, dimMul, isSymbolic, type Shape, showShape } from '../shape.ts';
 import { apply, type Tensor, type TensorType } from '../tensor.ts';
-import { emitConv, emitConvToInput, emitConvToWeight } from './conv-emit.ts';
+import { emitConv, emitConvToInput } from './conv-emit.ts';
 import { convForward, convToInput, convToWeight } from './conv-reference.ts';
+import { emitConvToWeight } from './conv-weight-emit.ts';
 import { sum } from './reduce.ts';
 import { resolveWindow, slidSizes, type Window, type WindowOptions } from './window.ts';
 

@@ -82,6 +82,15 @@ const samples: OpSamples[] = [
     },
   },
   {
+    op: 'conv 3×3 (more channels than positions)',
+    gradient: true,
+    smooth: false,
+    make: (rng) => ({
+      inputs: [randomArray(rng, [2, 4, 2, 1 + rng.int(2)]), randomArray(rng, [3, 4, 3, 3])],
+      apply: (x, w) => conv(x, w, { pads: 1 }),
+    }),
+  },
+  {
     op: 'conv (empty batch)',
     gradient: false,
     smooth: false,

@@ -101,6 +101,20 @@ const samples: OpSamples[] = [
     },
   },
   {
+    op: 'batchNorm (training, planes of many pixels)',
+    gradient: true,
+    smooth: false,
+    make: (rng) => {
+      const [c, size] = [2, rng.pick([4, 12])];
+      return {
+        inputs: [[2, c, size, size], [c], [c]].map((s, i) => randomArray(rng, s, i ? -2 : 3, i ? 2 : 5)),
+        apply: (x, scale, bias) => batchNormTrain(x, scale, bias).y,
+        tolerance: 1e-4,
+        wrt: size > 4 ? [1, 2] : undefined,
+      };
+    },
+  },
+  {
     op: 'batchNorm',
     gradient: true,
     smooth: true,
