@@ -1,6 +1,7 @@
 import type { NDArray } from '../graph/ndarray.ts';
 import type { ExternalDataOptions } from '../graph/onnx/external.ts';
 import { type WriteOptions, writeOnnx, writeOnnxExternal } from '../graph/onnx/writer.ts';
+import { optimize } from '../graph/passes/optimize.ts';
 import type { Tensor, TensorType } from '../graph/tensor.ts';
 import { type Graph, trace } from '../graph/trace.ts';
 import { type MapTree, treeEntries } from '../graph/tree.ts';
@@ -40,7 +41,7 @@ function prepare<P>(model: OnnxExport<P>): { graph: Graph; options: WriteOptions
   const weights = Object.fromEntries(treeEntries<NDArray>(model.params));
   const { graph } = trace(model.forward, [model.params, model.inputs], ['', '']);
   return {
-    graph,
+    graph: optimize(graph),
     options: {
       standardOnly: !model.allowContrib,
       int64: model.int64 ?? true,

@@ -14,6 +14,7 @@ import type { ExternalData } from '../graph/onnx/external.ts';
 import { decodeModel, nodeLabel, standardOpset } from '../graph/onnx/import/decode.ts';
 import { tensorData } from '../graph/onnx/import/tensor-data.ts';
 import { rawTensorProto } from '../graph/onnx/proto.ts';
+import { shareNodes } from '../graph/onnx/share.ts';
 import { DecantError } from '../util/errors.ts';
 import { quantizeInt4, quantizeInt8 } from './quantize-weights.ts';
 
@@ -102,14 +103,15 @@ class Quantizer {
 
   run(): QuantizeReport {
     const { builder } = this;
-    for (const node of this.graph.node) {
+    const outputs = new Set(this.graph.output.map((o) => o.name));
+    for (const node of shareNodes(this.graph.node, outputs).nodes) {
       const product = this.productOf(node);
       if (product && this.accepts(node, product.weight)) this.rewriteProduct(product);
       else if (this.isTable(node) && this.accepts(node, node.input[0])) this.rewriteTable(node);
       else builder.nodeProtos.push(node);
     }
-    this.graph.node = withoutUnused(builder.nodeProtos, new Set(this.graph.output.map((o) => o.name)));
-    const used = new Set([...usedNames(this.graph.node), ...this.graph.output.map((o) => o.name)]);
+    this.graph.node = withoutUnused(builder.nodeProtos, outputs);
+    const used = new Set([...usedNames(this.graph.node), ...outputs]);
     this.graph.initializer = [...this.graph.initializer, ...builder.initializers].filter((t) =>
       used.has(t.name),
     );

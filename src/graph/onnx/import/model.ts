@@ -87,7 +87,7 @@ function importChecked(bytes: Uint8Array, options: ImportOptions, at: string): O
   const { model, graph } = decodeModel(bytes, at);
   assertSupported(graph, at);
   const opset = standardOpset(model, at);
-  const { params, buffers } = readInitializers(graph, options);
+  const { params, buffers } = readInitializers(graph, options, model.producerName === 'decant');
   const types = new Map(graph.initializer.map((t) => [t.name, t.dataType]));
   const fixed = new Map(Object.entries(options.fixed ?? {}));
   const inputs = graph.input
@@ -163,7 +163,7 @@ function assertSupported(graph: GraphProto, at: string): void {
   );
 }
 
-function readInitializers(graph: GraphProto, options: ImportOptions) {
+function readInitializers(graph: GraphProto, options: ImportOptions, own: boolean) {
   const params: Record<string, NDArray> = {};
   const buffers: Record<string, NDArray> = {};
   if (graph.sparseInitializer.length > 0) {
@@ -175,7 +175,12 @@ function readInitializers(graph: GraphProto, options: ImportOptions) {
   const isParam =
     options.trainable ??
     ((name: string, a: NDArray) =>
-      isFloat(a.dtype) && a.shape.length > 0 && a.data.length > 0 && !limits.has(name));
+      isFloat(a.dtype) &&
+      a.shape.length > 0 &&
+      a.data.length > 0 &&
+      !limits.has(name) &&
+      // what Decant names so was a constant of the graph
+      !(own && /^const_\d+$/.test(name)));
   for (const t of graph.initializer) {
     const value = tensorData(t, options.externalData);
     (isParam(t.name, value) ? params : buffers)[t.name] = value;
