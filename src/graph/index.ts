@@ -42,6 +42,7 @@ export * from './ops/sizes.ts';
 export * from './ops/slicing.ts';
 export * from './ops/softmax.ts';
 export * from './ops/sorting.ts';
+export { type OptimizeOptions, optimize } from './passes/optimize.ts';
 export * from './shape.ts';
 export {
   apply,

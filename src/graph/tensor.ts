@@ -60,6 +60,17 @@ export function applyAll<A>(op: OpDef<A>, inputs: readonly Tensor[], attrs: A): 
     const seen = inputs.map((t) => `${t.dtype}${showShape(t.shape)}`).join(', ');
     throw new DecantError('shape', `${op.name}(${seen}): ${e.message}`, { at: userFrame(origin), cause: e });
   }
+  return nodeOutputs(op, inputs, attrs, types, origin);
+}
+
+/** The outputs of a new node whose types are known already (graph passes make nodes so; functions use applyAll). */
+export function nodeOutputs<A>(
+  op: OpDef<A>,
+  inputs: readonly Tensor[],
+  attrs: A,
+  types: readonly TensorType[],
+  origin: Error,
+): Tensor[] {
   const node: Node = { id: nextId++, op, inputs: [...inputs], attrs, types, origin };
   return types.map((_, i) => new Tensor(node, i));
 }
