@@ -42,7 +42,7 @@ export function createPieceEncoder(
   if (!model || config.remove_space || config.do_lowercase_and_remove_accent) return undefined;
   if (model.fuse_unk || added.some((t) => t.lstrip || t.rstrip || t.single_word)) return undefined;
   if (normalizer && added.some((t) => t.normalized ?? !t.special)) return undefined;
-  const split = splitterOf(library, json.pre_tokenizer ?? null);
+  const split = splitterOf(library, json.pre_tokenizer ?? null, json.model as JsonObject);
   if (!split) return undefined;
   const addedIds = new Map(added.map((t) => [t.content as string, t.id as number]));
   const sectionPattern = longestFirst([...addedIds.keys()]);
@@ -97,8 +97,10 @@ export function createPieceEncoder(
 function splitterOf(
   library: LibraryTokenizer,
   config: Json,
+  model: JsonObject,
 ): { pieces: (text: string) => string[]; bytes: boolean } | undefined {
-  if (config === null) return { pieces: (text) => [text], bytes: false };
+  if (config === null)
+    return { pieces: mergesNothing(model) ? (text) => Array.from(text) : (text) => [text], bytes: false };
   const spec = config as JsonObject;
   const steps = spec.type === 'Sequence' ? (spec.pretokenizers as JsonObject[]) : [spec];
   const stateless = [
@@ -125,6 +127,14 @@ function splitterOf(
   const pre = library.pre_tokenizer!;
   return { pieces: (text) => pre._call(text, {}), bytes: false };
 }
+
+/** BPE without merges looks at each character alone, so characters can be pieces. */
+const mergesNothing = (model: JsonObject): boolean =>
+  model.type === 'BPE' &&
+  (model.merges as Json[]).length === 0 &&
+  !model.continuing_subword_prefix &&
+  !model.end_of_word_suffix &&
+  !model.ignore_merges;
 
 function longestFirst(contents: readonly string[]): RegExp | undefined {
   if (contents.length === 0) return undefined;
