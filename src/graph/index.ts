@@ -37,7 +37,6 @@ export { sum, sumTo } from './ops/reduce.ts';
 export * from './ops/reductions.ts';
 export * from './ops/rotary.ts';
 export * from './ops/shape.ts';
-export { size, sizeOp } from './ops/size.ts';
 export * from './ops/sizes.ts';
 export * from './ops/slicing.ts';
 export * from './ops/softmax.ts';

@@ -16,7 +16,7 @@ import { apply, applyAll, constant, type Tensor, type TensorType } from '../tens
 import { add, div, mul, sub } from './arithmetic.ts';
 import { fill, reshape } from './basic.ts';
 import { sum, sumTo } from './reduce.ts';
-import { size } from './size.ts';
+import { size } from './sizes.ts';
 
 export interface NormAttrs {
   /** First of the normalized axes, which run to the last. */

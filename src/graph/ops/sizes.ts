@@ -17,6 +17,9 @@ export const sizeOp: OpDef<{ dim: Dim; dtype: DType }> = {
 export const sizeTensor = (dim: Dim, dtype: DType = 'float32'): Tensor =>
   isSymbolic(dim) ? apply(sizeOp, [], { dim, dtype }) : constant(array(dim, dtype, []));
 
+/** A dimension's size as a 0-d integer tensor: for positions and index arithmetic. */
+export const size = (dim: Dim, dtype: DType = 'int32'): Tensor => sizeTensor(dim, dtype);
+
 /** The number of elements along some axes (default: all), as a 0-d tensor. */
 export const countTensor = (shape: Shape, axes: readonly number[], dtype: DType): Tensor =>
   sizeTensor(dimProduct(axes.map((a) => shape[a])), dtype);
