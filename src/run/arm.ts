@@ -1,0 +1,219 @@
+import { accuracy } from '../evaluate/classification.ts';
+import { argmaxRows } from '../evaluate/matrix.ts';
+import type { NDArray } from '../graph/index.ts';
+import type { Method } from '../methods/method.ts';
+import { distillation } from '../methods/objective.ts';
+import { createInference, type Inference } from '../nn/inference.ts';
+import type { AnyModel } from '../nn/model.ts';
+import { init } from '../nn/model.ts';
+import type { ParamSpecs, Params } from '../nn/params.ts';
+import type { Encoded } from '../train/encoded.ts';
+import { inferAll } from '../train/infer.ts';
+import {
+  classificationSource,
+  optimizerOf,
+  rowsPerUpdate,
+  type SignalColumns,
+  scheduleOf,
+  type TrainSettings,
+  updatesFor,
+} from '../train/job.ts';
+import { type StepInfo, train } from '../train/loop.ts';
+import { probeTeacherSignal } from '../train/probe.ts';
+import { DecantError } from '../util/errors.ts';
+import { contentHash } from '../util/node/hash.ts';
+import { fileCheckpoints } from './checkpoints.ts';
+import type { RunContext } from './context.ts';
+
+/** One model to be trained in a run. */
+export interface Arm {
+  /** Folder and journal name: teacher, alone, distilled. */
+  readonly name: string;
+  readonly title: string;
+  readonly seed: number;
+  readonly model: AnyModel;
+  /** Starting weights; default: fresh ones from the seed. */
+  readonly start?: Params<NDArray>;
+  readonly method: Method;
+  readonly config: unknown;
+  readonly settings: TrainSettings;
+  readonly rows: Encoded;
+  readonly signals?: SignalColumns;
+  readonly validation?: Encoded;
+  /** Number of updates, when another arm's is to be matched. */
+  readonly updates?: number;
+  readonly probe?: boolean;
+  /** Content the result depends on beside what stands here (data, teacher), as hashes. */
+  readonly depends: unknown;
+}
+
+export interface TrainedArm {
+  readonly params: Params<NDArray>;
+  readonly updates: number;
+  readonly seconds: number;
+}
+
+const EVERY_STEPS = 200;
+
+/** Trains one arm, or takes it up where its checkpoint left it. Throws `interrupted` when asked to stop. */
+export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
+  const { settings, model, method } = arm;
+  const began = performance.now();
+  const inputs = Object.keys(model.inputs);
+  const objective = distillation(model, method, arm.config);
+  const source = classificationSource(arm.rows, inputs, arm.signals);
+  const steps = arm.updates ?? updatesFor(settings, arm.rows.size);
+  const identity = contentHash({
+    recipe: ctx.recipeHash,
+    arm: arm.name,
+    seed: arm.seed,
+    steps,
+    depends: arm.depends,
+  });
+  const params = arm.start ?? init(model, `${arm.seed}/init`);
+  if (arm.probe && arm.signals) {
+    await probeTeacherSignal({
+      engine: ctx.engine,
+      objective,
+      params: { ...initExtra(objective.params, model.params, arm.seed), ...params },
+      source,
+      rows: Math.min(8, rowsPerUpdate(settings)),
+    });
+  }
+  const perEpoch = Math.max(1, Math.ceil(arm.rows.size / rowsPerUpdate(settings)));
+  const task = ctx.progress.task(arm.title, steps);
+  const log = (info: StepInfo): void => {
+    ctx.clock.engineMs += info.engineMs;
+    ctx.clock.trainMs += info.ms;
+    task.update({ done: info.step, terms: info.terms });
+    if (info.step % Math.max(1, Math.floor(steps / EVERY_STEPS)) === 0 || info.step === steps) {
+      ctx.journal.metric({
+        arm: arm.name,
+        seed: arm.seed,
+        step: info.step,
+        split: 'train',
+        values: { ...info.terms, lr: info.lr },
+      });
+    }
+  };
+  const watch =
+    arm.validation && arm.validation.size > 0 ? await validationOf(ctx, arm, arm.validation) : undefined;
+  const watched = settings.earlyStopping?.metric ?? (settings.keep === 'best' ? 'accuracy' : undefined);
+  try {
+    const result = await train({
+      engine: ctx.engine,
+      objective,
+      params: { ...initExtra(objective.params, model.params, arm.seed), ...params },
+      source,
+      batchSize: rowsPerUpdate(settings),
+      microBatch: settings.batchSize,
+      steps,
+      optimizer: optimizerOf(settings),
+      lr: scheduleOf(settings, steps),
+      clip: settings.clipNorm ?? 0,
+      ema: settings.ema,
+      seed: `${arm.seed}/${arm.name}`,
+      schedule: method.schedule && {
+        init: () => method.schedule!.init(arm.config),
+        next: (state, seen) => method.schedule!.next(state, seen, arm.config),
+      },
+      evaluation: watch && {
+        every: settings.evalEvery === 'epoch' ? perEpoch : settings.evalEvery,
+        run: watch.run,
+        metric: watched,
+        mode: watched === 'loss' ? 'min' : 'max',
+        patience: settings.earlyStopping?.patience,
+      },
+      checkpoints: {
+        store: fileCheckpoints(ctx.folder.checkpoints(arm.name, arm.seed)),
+        every: Math.max(20, perEpoch),
+        identity,
+      },
+      onStep: log,
+      onEvaluation: (values, step) =>
+        ctx.journal.metric({ arm: arm.name, seed: arm.seed, step, split: 'validation', values }),
+      stopRequested: ctx.stopRequested,
+    });
+    if (!result.finished) {
+      throw new DecantError('interrupted', `stopped at step ${result.step} of ${steps} of ${arm.title}`, {
+        fix: 'go on with: decant resume DIR',
+      });
+    }
+    const best =
+      settings.keep === 'best'
+        ? await fileCheckpoints(ctx.folder.checkpoints(arm.name, arm.seed)).load('best')
+        : undefined;
+    task.finish();
+    return {
+      params: best ? bestParams(best.arrays) : result.params,
+      updates: steps,
+      seconds: (performance.now() - began) / 1000,
+    };
+  } finally {
+    await watch?.dispose();
+  }
+}
+
+function bestParams(arrays: Readonly<Record<string, NDArray>>): Params<NDArray> {
+  const part = (prefix: string): Params<NDArray> =>
+    Object.fromEntries(
+      Object.entries(arrays)
+        .filter(([n]) => n.startsWith(prefix))
+        .map(([n, a]) => [n.slice(prefix.length), a]),
+    );
+  return { ...part('params/'), ...part('ema/') };
+}
+
+/** Fresh values of a method's own parameters. */
+function initExtra(all: ParamSpecs, student: ParamSpecs, seed: number): Params<NDArray> {
+  const extra = Object.fromEntries(Object.entries(all).filter(([n]) => !student[n]));
+  return Object.keys(extra).length === 0 ? {} : init({ params: extra } as AnyModel, `${seed}/extra`);
+}
+
+/** Accuracy on the validation rows that carry labels. */
+async function validationOf(
+  ctx: RunContext,
+  arm: Arm,
+  rows: Encoded,
+): Promise<{ run: (p: Params<NDArray>) => Promise<Record<string, number>>; dispose: () => Promise<void> }> {
+  const inference = createInference(ctx.engine, arm.model);
+  return {
+    run: async (params) => {
+      await inference.setParams(params);
+      const logits = await inferAll(inference, rows, Object.keys(arm.model.inputs));
+      const labels = Int32Array.from(rows.examples, (e) => e.label ?? -1);
+      return { accuracy: accuracy(argmaxRows(logits), labels), loss: meanNll(logits, labels) };
+    },
+    dispose: () => inference.dispose(),
+  };
+}
+
+function meanNll(logits: NDArray, labels: Int32Array): number {
+  const [n, classes] = logits.shape;
+  const data = logits.data as Float32Array;
+  let sum = 0;
+  for (let i = 0; i < n; i++) {
+    let top = Number.NEGATIVE_INFINITY;
+    for (let c = 0; c < classes; c++) top = Math.max(top, data[i * classes + c]);
+    let total = 0;
+    for (let c = 0; c < classes; c++) total += Math.exp(data[i * classes + c] - top);
+    sum += top + Math.log(total) - data[i * classes + Math.max(0, labels[i])];
+  }
+  return sum / n;
+}
+
+/** Logits of a trained model for every row. */
+export async function armLogits(
+  ctx: RunContext,
+  model: AnyModel,
+  params: Params<NDArray>,
+  rows: Encoded,
+): Promise<NDArray> {
+  const inference: Inference = createInference(ctx.engine, model);
+  try {
+    await inference.setParams(params);
+    return await inferAll(inference, rows, Object.keys(model.inputs));
+  } finally {
+    await inference.dispose();
+  }
+}

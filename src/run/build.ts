@@ -1,0 +1,200 @@
+import { resolve } from 'node:path';
+import { padIdOf } from '../data/batching.ts';
+import type { Tokenizer } from '../data/tokenizer/tokenizer.ts';
+import type { Example } from '../data/types.ts';
+import { readModelFolder } from '../export/folder.ts';
+import { assertShapes } from '../export/shapes.ts';
+import type { NDArray } from '../graph/index.ts';
+import { castArray } from '../graph/index.ts';
+import { isDecoder, modelFromConfig } from '../nn/auto.ts';
+import { architectureCatalogue, type ModelInfo } from '../nn/catalogue.ts';
+import type { AnyModel } from '../nn/model.ts';
+import type { Params } from '../nn/params.ts';
+import {
+  bucketsFor,
+  type Encoded,
+  encodeFeatures,
+  encodeImages,
+  encodeTexts,
+  featureScale,
+  type PixelScale,
+  pixelScale,
+} from '../train/encoded.ts';
+import { DecantError } from '../util/errors.ts';
+import { diskFolder } from '../util/node/disk-folder.ts';
+import {
+  type TokenizerSettings,
+  textOf,
+  tokenizerDefaults,
+  tokenizerFor,
+  tokenizerFromFolder,
+  usualMaxLength,
+} from './text.ts';
+
+/** The `student` section, or a teacher that is trained in place. */
+export interface ModelSettings {
+  architecture?: string;
+  options: Record<string, unknown>;
+  from?: string;
+  tokenizer?: TokenizerSettings;
+  maxLength?: number;
+}
+
+/** A model with what turns examples into its inputs. */
+export interface BuiltModel {
+  readonly model: AnyModel;
+  /** Weights that exist already (`from`); undefined: fresh ones from each seed. */
+  readonly start?: Params<NDArray>;
+  readonly tokenizer?: Tokenizer;
+  readonly maxLength?: number;
+  readonly scale?: PixelScale;
+  encode(examples: readonly Example[], buckets?: number): Encoded;
+}
+
+export interface BuildInfo {
+  readonly task: string;
+  readonly classes: readonly string[];
+  /** Rows that vocabulary, lengths and pixel statistics are taken from. */
+  readonly examples: readonly Example[];
+  readonly baseDir: string;
+  /** Where the settings stand in the recipe, for messages: `student` or `teacher`. */
+  readonly at: string;
+}
+
+/** Builds a classifier for the examples: tokenizer or pixel statistics, then the model itself. */
+export async function buildClassifier(settings: ModelSettings, info: BuildInfo): Promise<BuiltModel> {
+  const sample = info.examples[0];
+  if (!sample) throw new DecantError('data', 'there are no rows to build a model for', { at: info.at });
+  if (settings.from) return fromFolder(settings, info);
+  if (sample.image) {
+    const scale = pixelScale(info.examples);
+    const [height, width, channels] = sample.shape!;
+    const model = make(settings, info, {
+      classes: info.classes.length,
+      imageSize: height,
+      channels,
+      features: height * width * channels,
+    });
+    if (height !== width && model.inputs.pixel_values) {
+      throw new DecantError('model', 'the architecture takes square images', {
+        at: `${info.at}.architecture`,
+        seen: `${height} × ${width}`,
+        fix: 'set data.image.size: [n, n]',
+      });
+    }
+    return { model, scale, encode: (examples) => encodeImages(examples, scale) };
+  }
+  if (sample.features) {
+    const scale = featureScale(info.examples);
+    const model = make(settings, info, { classes: info.classes.length, features: sample.features.length });
+    return { model, scale, encode: (examples) => encodeFeatures(examples, scale) };
+  }
+  const texts = info.examples.map(textOf);
+  const tokenizer = await tokenizerFor(
+    settings.tokenizer ?? tokenizerDefaults,
+    texts,
+    settings.maxLength ?? 512,
+  );
+  const maxLength = settings.maxLength ?? usualMaxLength(tokenizer, texts);
+  const model = make(settings, info, {
+    classes: info.classes.length,
+    vocabSize: tokenizer.size,
+    maxLength,
+    padId: padIdOf(tokenizer),
+  });
+  return textModel(model, tokenizer, maxLength);
+}
+
+const textModel = (
+  model: AnyModel,
+  tokenizer: Tokenizer,
+  maxLength: number,
+  start?: Params<NDArray>,
+): BuiltModel => ({
+  model,
+  start,
+  tokenizer,
+  maxLength,
+  encode(examples, buckets = 0) {
+    const plain = encodeTexts(examples, { tokenizer, maxLength });
+    const lengths = buckets > 0 ? bucketsFor(plain, buckets) : undefined;
+    return lengths ? encodeTexts(examples, { tokenizer, maxLength, buckets: lengths }) : plain;
+  },
+});
+
+function make(settings: ModelSettings, { task, at }: BuildInfo, info: ModelInfo): AnyModel {
+  const name = settings.architecture ?? '';
+  const entry = architectureCatalogue[name];
+  const fitting = Object.entries(architectureCatalogue)
+    .filter(([, a]) => a.tasks.includes(task))
+    .map(([n]) => n);
+  if (!entry?.tasks.includes(task)) {
+    throw new DecantError(
+      'recipe',
+      entry ? `the architecture does not serve task ${task}` : 'unknown architecture',
+      {
+        at: `${at}.architecture`,
+        seen: name,
+        allowed: fitting.join(', '),
+      },
+    );
+  }
+  const parsed = entry.options.safeParse(settings.options);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new DecantError('recipe', issue.message, {
+      at: [at, 'options', ...issue.path].join('.'),
+      seen: settings.options,
+    });
+  }
+  const model = entry.make(parsed.data as never, info);
+  if (isDecoder(model))
+    throw new DecantError('recipe', 'a decoder is no classifier', {
+      at: `${at}.architecture`,
+      seen: name,
+      allowed: fitting.join(', '),
+    });
+  return model;
+}
+
+/** A model folder as the starting point, its classification head replaced when the number of classes differs. */
+async function fromFolder(settings: ModelSettings, info: BuildInfo): Promise<BuiltModel> {
+  const path = resolve(info.baseDir, settings.from!);
+  const folder = await readModelFolder(diskFolder(path), ['config', 'weights', 'tokenizer']);
+  const model = modelFromConfig({ ...folder.config, num_labels: info.classes.length, id2label: undefined });
+  if (isDecoder(model))
+    throw new DecantError('model', 'the folder holds a decoder, not a classifier', {
+      at: path,
+      seen: model.architecture,
+    });
+  const read = await folder.checkpoint!.readAll();
+  const start: Params<NDArray> = {};
+  const fresh: string[] = [];
+  for (const [name, spec] of Object.entries(model.params)) {
+    if (spec.tiedTo !== undefined) continue;
+    const found = read.get(name);
+    if (found && (found.shape.join() === spec.shape.join() || !/classifier|fc|head/.test(name)))
+      start[name] = castArray(found, 'float32');
+    else fresh.push(name);
+  }
+  assertShapes(
+    Object.fromEntries(Object.keys(start).map((n) => [n, model.params[n].shape])),
+    Object.fromEntries(Object.entries(start).map(([n, a]) => [n, a.shape])),
+    { at: path },
+  );
+  const body = fresh.filter((n) => !/classifier|fc|head|pooler/.test(n));
+  if (body.length > 0)
+    throw new DecantError('model', `the checkpoint lacks ${body.length} parameters`, {
+      at: path,
+      seen: body.slice(0, 5).join(', '),
+    });
+  const { init } = await import('../nn/model.ts');
+  const head = init(
+    { params: Object.fromEntries(fresh.map((n) => [n, model.params[n]])) } as unknown as AnyModel,
+    'head',
+  );
+  const tokenizer = await tokenizerFromFolder(path);
+  const limit = Number(folder.config?.max_position_embeddings ?? 512);
+  const maxLength = settings.maxLength ?? usualMaxLength(tokenizer, info.examples.map(textOf), limit);
+  return textModel(model, tokenizer, maxLength, { ...start, ...head });
+}

@@ -1,0 +1,24 @@
+import type { PreparedData } from '../data/prepare.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { Recipe } from '../recipe/schema/recipe.ts';
+import type { SignalStore } from '../teachers/store/index.ts';
+import type { RunJournal } from './events.ts';
+import type { RunFolder } from './folder.ts';
+import type { ProgressReporter } from './progress.ts';
+
+/** What every part of a run is given; nothing else is shared between them. */
+export interface RunContext {
+  readonly recipe: Recipe;
+  readonly recipeHash: string;
+  readonly baseDir: string;
+  readonly folder: RunFolder;
+  readonly journal: RunJournal;
+  readonly progress: ProgressReporter;
+  readonly engine: Engine;
+  readonly data: PreparedData;
+  readonly signals: SignalStore;
+  /** Set by ctrl-C: work stops after a checkpoint. */
+  readonly stopRequested: () => boolean;
+  /** Seconds spent inside the engine and in training altogether, for the report. */
+  readonly clock: { engineMs: number; trainMs: number };
+}
