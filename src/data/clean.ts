@@ -159,7 +159,8 @@ export function createLeakIndex(
 }
 
 // What a test asks is its input: a training row with the same prompt or query leaks it whatever the response or document.
-const leakText = (e: Example): string => e.prompt ?? (e.score !== undefined && e.text !== undefined ? e.text : inputText(e));
+const leakText = (e: Example): string =>
+  e.prompt ?? (e.score !== undefined && e.text !== undefined ? e.text : inputText(e));
 const leakKey = (e: Example): string => (isText(e) ? leakText(e) : inputKey(e));
 
 /** Examples that are not (nearly) held out. */

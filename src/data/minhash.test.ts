@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { createRng } from '../util/rng.ts';
 import { createNearIndex, jaccard, shingles, signature } from './minhash.ts';
 
-const WORDS = 'card money transfer account order parcel late refund please today cannot login address change plan invoice'.split(' ');
+const WORDS =
+  'card money transfer account order parcel late refund please today cannot login address change plan invoice'.split(
+    ' ',
+  );
 const sentence = (seed: number): string => {
   const rng = createRng(seed);
   return Array.from({ length: 12 + rng.int(20) }, () => rng.pick(WORDS)).join(' ');
@@ -39,31 +42,34 @@ describe('signature', () => {
 });
 
 describe('createNearIndex', () => {
-  it.each([0.9, 0.75, 0.6])('threshold %s: finds at least 97 in 100 pairs above it and none below', (threshold) => {
-    const index = createNearIndex(threshold);
-    const texts = Array.from({ length: 200 }, (_, i) => sentence(i));
-    const sets = texts.map(shingles);
-    texts.forEach((text, i) => {
-      index.add(i, text);
-    });
-    const rng = createRng('edits');
-    let above = 0;
-    let found = 0;
-    for (let i = 0; i < texts.length; i++) {
-      // A few words replaced: similarities spread over the whole range.
-      const words = texts[i].split(' ');
-      for (let k = rng.int(5); k > 0; k--) words[rng.int(words.length)] = `w${rng.int(1000)}`;
-      const text = words.join(' ');
-      const own = shingles(text);
-      const best = Math.max(...sets.map((set) => jaccard(own, set)));
-      const hit = index.find(text);
-      if (hit) expect(hit.similarity).toBeGreaterThanOrEqual(threshold);
-      if (best >= threshold) {
-        above++;
-        if (hit) found++;
-      } else expect(hit).toBeUndefined();
-    }
-    expect(above).toBeGreaterThan(25);
-    expect(found / above).toBeGreaterThanOrEqual(0.97);
-  });
+  it.each([0.9, 0.75, 0.6])(
+    'threshold %s: finds at least 97 in 100 pairs above it and none below',
+    (threshold) => {
+      const index = createNearIndex(threshold);
+      const texts = Array.from({ length: 200 }, (_, i) => sentence(i));
+      const sets = texts.map(shingles);
+      texts.forEach((text, i) => {
+        index.add(i, text);
+      });
+      const rng = createRng('edits');
+      let above = 0;
+      let found = 0;
+      for (let i = 0; i < texts.length; i++) {
+        // A few words replaced: similarities spread over the whole range.
+        const words = texts[i].split(' ');
+        for (let k = rng.int(5); k > 0; k--) words[rng.int(words.length)] = `w${rng.int(1000)}`;
+        const text = words.join(' ');
+        const own = shingles(text);
+        const best = Math.max(...sets.map((set) => jaccard(own, set)));
+        const hit = index.find(text);
+        if (hit) expect(hit.similarity).toBeGreaterThanOrEqual(threshold);
+        if (best >= threshold) {
+          above++;
+          if (hit) found++;
+        } else expect(hit).toBeUndefined();
+      }
+      expect(above).toBeGreaterThan(25);
+      expect(found / above).toBeGreaterThanOrEqual(0.97);
+    },
+  );
 });

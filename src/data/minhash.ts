@@ -54,7 +54,8 @@ const EMPTY = 0x7fffffff;
 const borrow = Uint8Array.from({ length: HASHES * HASHES });
 {
   const rng = createRng('minhash');
-  for (let bin = 0; bin < HASHES; bin++) borrow.set(rng.shuffle(Array.from({ length: HASHES }, (_, i) => i)), bin * HASHES);
+  for (let bin = 0; bin < HASHES; bin++)
+    borrow.set(rng.shuffle(Array.from({ length: HASHES }, (_, i) => i)), bin * HASHES);
 }
 
 /**

@@ -11,15 +11,15 @@ export interface ProblemCounts {
 export interface ProblemLog {
   add(problem: Problem): void;
   counts(split?: string): ProblemCounts;
-  /** The first problems of each kind, for people. */
+  /** The first problems of each kind and split, for people. */
   samples(perKind?: number): Problem[];
 }
 
 /**
- * Counts every problem and keeps the first of each kind, so that memory does not grow with the data; `sink` receives
+ * Counts every problem and keeps the first of each kind and split, so that memory does not grow with the data; `sink` receives
  * all of them (the run folder writes them to a file).
  */
-export function createProblemLog(sink?: (problem: Problem) => void, keepPerKind = 100): ProblemLog {
+export function createProblemLog(sink?: (problem: Problem) => void, keepPerKind = 20): ProblemLog {
   const perSplit = new Map<string, ProblemCounts>();
   const kept = new Map<string, Problem[]>();
   const countsOf = (split: string): ProblemCounts => {
@@ -33,8 +33,10 @@ export function createProblemLog(sink?: (problem: Problem) => void, keepPerKind 
       const table = problem.kept ? counts.noted : counts.aside;
       table[problem.kind] = (table[problem.kind] ?? 0) + 1;
       counts.total++;
-      const list = kept.get(problem.kind) ?? [];
-      if (list.length < keepPerKind) kept.set(problem.kind, [...list, problem]);
+      const key = `${problem.kind} ${problem.split} ${problem.kept ?? false}`;
+      const list = kept.get(key);
+      if (!list) kept.set(key, [problem]);
+      else if (list.length < keepPerKind) list.push(problem);
       sink?.(problem);
     },
     counts(split) {

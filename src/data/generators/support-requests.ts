@@ -9,6 +9,7 @@ import {
   openers,
   plainFrames,
   plans,
+  things,
   vagueRequests,
 } from './support-vocabulary.ts';
 
@@ -34,7 +35,13 @@ export const supportRequestOptions = z.strictObject({
     .min(0)
     .max(1)
     .default(0.7)
-    .describe('share of requests that also mention something that is not wanted'),
+    .describe('share of requests that also mention something that is not asked for'),
+  misleading: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe('share of those mentions in the very words that ask for them'),
   typos: z.number().min(0).max(1).default(0.04).describe('chance that a word is misspelt'),
   vague: z.number().min(0).max(1).default(0.03).describe('share of requests that fit two intents'),
   noise: z.number().min(0).max(1).default(0).describe('share of training labels that are wrong'),
@@ -45,10 +52,10 @@ export type SupportRequestOptions = z.input<typeof supportRequestOptions>;
 const names = Object.keys(intents);
 
 /**
- * Short requests to a support desk with 20 intents that share their words. Most requests also mention something that is
- * *not* wanted, so that the words alone do not tell the intent (which of two mentioned things is wanted follows from the
- * sentence's structure, and an upgrade differs from a downgrade only in the order of two plan names). Some words are
- * misspelt, a few requests fit two intents. Same options, same text, on every platform.
+ * Short requests to a support desk with 20 intents that share their words. Most requests also mention a second matter
+ * that is not asked for, in words that its own requests use, so that single words mislead; some words are misspelt, a
+ * few requests fit two intents. Few rows are labelled, many are not; `history` is the labelled past that only a teacher
+ * may see. Same options, same text, on every platform.
  */
 export function supportRequests(input: SupportRequestOptions = {}): GeneratedSet {
   const o = supportRequestOptions.parse(input);
@@ -89,9 +96,18 @@ function request(
     sentence = fill(rng, text);
     intent = rng.uniform() < 0.65 ? likelier : other;
   } else {
-    const wanted = fill(rng, rng.pick(intents[intent]));
+    const wanted = fill(rng, rng.pick(intents[intent].ask));
     if (rng.uniform() < o.contrast) {
-      const unwanted = fill(rng, rng.pick(intents[rng.pick(names.filter((n) => n !== intent))]));
+      const mentions = Array.from({ length: rng.uniform() < 0.5 ? 2 : 1 }, () => {
+        const other = intents[rng.pick(names.filter((n) => n !== intent))];
+        return fill(
+          rng,
+          rng.pick(
+            rng.uniform() < o.misleading ? other.ask.map((ask) => `the request to ${ask}`) : other.mention,
+          ),
+        );
+      });
+      const unwanted = mentions.join(' and ');
       sentence = rng.pick(contrastFrames).replace('{x}', wanted).replace('{y}', unwanted);
     } else sentence = rng.pick(plainFrames).replace('{x}', wanted);
   }
@@ -114,6 +130,7 @@ function fill(rng: Rng, phrase: string): string {
   return phrase
     .replace('{item}', rng.pick(items))
     .replace('{n}', String(1000 + rng.int(9000)))
+    .replace('{thing}', rng.pick(things))
     .replace('{low}', plans[low])
     .replace('{high}', plans[high]);
 }

@@ -1,0 +1,9 @@
+import type { AddCommand } from '../command.ts';
+import { addData } from './data.ts';
+import { addDoctor } from './doctor.ts';
+import { addInit } from './init.ts';
+import { addPlan } from './plan.ts';
+import { addSchema } from './schema.ts';
+
+/** Every command, in the order of the help. A new one is a file in this folder and a line here. */
+export const commands: readonly AddCommand[] = [addInit, addPlan, addData, addSchema, addDoctor];

@@ -1,0 +1,152 @@
+import type { Task } from '../data/types.ts';
+import { DecantError } from '../util/errors.ts';
+
+export interface InitAnswers {
+  task: Task;
+  /** A data reference. */
+  data: string;
+  /** `trained`, `none`, or KIND:WHERE such as `folder:./teacher`, `hub:owner/name`, `api:model-name`. */
+  teacher: string;
+}
+
+interface Suggestion {
+  teacher: { architecture: string; options: string };
+  student: { architecture: string; options: string };
+  columns: string;
+  rows: string;
+  epochs: number;
+  lr: string;
+}
+
+const text = {
+  architecture: 'bert',
+  options: '{hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 512}',
+};
+const smallText = {
+  architecture: 'bert',
+  options: '{hidden_size: 48, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 192}',
+};
+const decoder = {
+  architecture: 'llama',
+  options: '{hidden_size: 256, num_hidden_layers: 4, num_attention_heads: 4, intermediate_size: 704}',
+};
+const smallDecoder = {
+  architecture: 'llama',
+  options: '{hidden_size: 96, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 256}',
+};
+
+const suggestions: Record<Task, Suggestion> = {
+  classify: {
+    teacher: text,
+    student: smallText,
+    columns: '{text: text, label: label}',
+    rows: 'texts with a class each',
+    epochs: 10,
+    lr: '1.0e-3',
+  },
+  'image-classify': {
+    teacher: { architecture: 'cnn', options: '{widths: [32, 64], hidden: 128}' },
+    student: { architecture: 'cnn', options: '{widths: [8, 16], hidden: 32}' },
+    columns: '{image: image, label: label}',
+    rows: 'images with a class each',
+    epochs: 10,
+    lr: '1.0e-3',
+  },
+  generate: {
+    teacher: decoder,
+    student: smallDecoder,
+    columns: '{prompt: prompt, response: response}',
+    rows: 'prompts with responses, or plain text',
+    epochs: 3,
+    lr: '5.0e-4',
+  },
+  embed: {
+    teacher: text,
+    student: smallText,
+    columns: '{text: text, pair: pair}',
+    rows: 'texts, or pairs of texts',
+    epochs: 3,
+    lr: '5.0e-4',
+  },
+  rank: {
+    teacher: text,
+    student: smallText,
+    columns: '{query: query, document: document, relevance: relevance}',
+    rows: 'queries with judged documents',
+    epochs: 3,
+    lr: '5.0e-4',
+  },
+  prefer: {
+    teacher: decoder,
+    student: smallDecoder,
+    columns: '{prompt: prompt, chosen: chosen, rejected: rejected}',
+    rows: 'prompts with a better and a worse response',
+    epochs: 1,
+    lr: '5.0e-5',
+  },
+};
+
+const quote = (value: string): string =>
+  /^[\w./:@-]+$/.test(value) && !/^(true|false|null|~|[-+.\d]+)$/.test(value) ? value : JSON.stringify(value);
+
+/** A commented recipe for three answers. Errors: `usage` for a teacher that is none of the kinds. */
+export function initRecipe({ task, data, teacher }: InitAnswers): string {
+  const s = suggestions[task];
+  const own = data.startsWith('builtin:') || data.startsWith('dataset:');
+  const pool =
+    data === 'builtin:support-requests'
+      ? `\n  unlabeled: ${data}          # inputs without labels, which the teacher answers\n  teacher: ${data}#history    # labelled rows that only the teacher is trained on`
+      : '\n  # unlabeled: pool.jsonl             # inputs without labels, which the teacher answers';
+  const columns = own ? '' : `\n  # columns: ${s.columns}  # needed where names differ`;
+  return `# yaml-language-server: $schema=./recipe.schema.json
+# A Decant recipe. "decant plan" checks it, "decant data" shows the rows; every key stands in docs/recipe.md.
+version: 1
+task: ${task}
+
+data:                                  # ${s.rows}
+  train: ${quote(data)}${pool}${columns}
+  # test: 0.2                          # a share of the rows, or a file; the set's own test split when there is one
+
+${teacherSection(teacher, s)}student:
+  architecture: ${s.student.architecture}
+  options: ${s.student.options}
+
+method: ${teacher === 'none' ? 'none' : 'kd'}                             # see decant methods
+
+train:
+  epochs: ${s.epochs}
+  batchSize: 32
+  optimizer: {name: adamw, lr: ${s.lr}}
+
+seeds: [1]                             # [1, 2, 3] gives means with a spread
+`;
+}
+
+function teacherSection(teacher: string, s: Suggestion): string {
+  if (teacher === 'none') return '';
+  if (teacher === 'trained')
+    return `teacher:
+  kind: trained                        # made and trained here; bigger than the student
+  architecture: ${s.teacher.architecture}
+  options: ${s.teacher.options}
+  train: {epochs: ${s.epochs}}
+
+`;
+  const [, kind, where] = /^(folder|onnx|hub|api):(.+)$/s.exec(teacher) ?? [];
+  if (kind === 'folder' || kind === 'onnx') return `teacher:\n  kind: ${kind}\n  path: ${quote(where)}\n\n`;
+  if (kind === 'hub') return `teacher:\n  kind: hub\n  model: ${quote(where)}\n\n`;
+  if (kind === 'api')
+    return `teacher:
+  kind: api
+  model: ${quote(where)}
+  baseURL: http://localhost:8000/v1    # any OpenAI-compatible endpoint
+  keyEnv: OPENAI_API_KEY               # the variable that holds the key; keys never stand in a recipe
+  # budget: {money: 5}                 # the run stops asking before it spends more
+
+`;
+  throw new DecantError('usage', 'unknown kind of teacher', {
+    at: '--teacher',
+    seen: teacher,
+    allowed: 'trained, none, folder:PATH, onnx:FILE, hub:OWNER/NAME, api:MODEL',
+  });
+}

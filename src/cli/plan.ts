@@ -1,0 +1,59 @@
+import { resolve } from 'node:path';
+import type { DataReport } from '../data/report.ts';
+import { loadRecipe } from '../recipe/load.ts';
+import type { Recipe } from '../recipe/schema/recipe.ts';
+import { loadCatalogue } from './catalogue.ts';
+import { checkData } from './inspect.ts';
+import type { Io } from './io.ts';
+
+export interface PlanReport {
+  recipe: string;
+  hash: string;
+  task: string;
+  method: string;
+  /** Old keys that were read as new ones. */
+  migrated: string[];
+  seeds: number[];
+  data: DataReport;
+  /** Updates of the student per seed, and rows it sees. */
+  steps: number;
+  rowsSeen: number;
+  seconds: number;
+}
+
+/** Checks a recipe and its data without training anything. */
+export async function planRecipe(
+  file: string,
+  flags: { set?: string[]; full?: boolean },
+  io: Io,
+): Promise<PlanReport> {
+  const started = performance.now();
+  const loaded = await loadRecipe(resolve(io.cwd, file), {
+    set: flags.set,
+    catalogue: await loadCatalogue(),
+  });
+  const { recipe } = loaded;
+  const { report } = await checkData(recipe, loaded.baseDir, io, undefined, !flags.full);
+  const { steps, rowsSeen } = studentSteps(recipe, report);
+  return {
+    recipe: file,
+    hash: loaded.hash,
+    task: recipe.task,
+    method: recipe.method.name,
+    migrated: loaded.migrated,
+    seeds: recipe.seeds,
+    data: report,
+    steps,
+    rowsSeen,
+    seconds: (performance.now() - started) / 1000,
+  };
+}
+
+/** Updates of one training of the student: rows of train and of the unlabelled pool, in batches, times epochs. */
+export function studentSteps(recipe: Recipe, report: DataReport): { steps: number; rowsSeen: number } {
+  const { batchSize, accumulate, epochs, steps } = recipe.train;
+  const rows = (report.splits.train?.kept ?? 0) + (report.splits.unlabeled?.kept ?? 0);
+  const perEpoch = Math.ceil(rows / (batchSize * accumulate));
+  const updates = steps ?? Math.ceil(perEpoch * (epochs ?? 10));
+  return { steps: updates, rowsSeen: updates * batchSize * accumulate };
+}
