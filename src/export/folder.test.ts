@@ -1,6 +1,9 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { array, toNumbers } from '../graph/ndarray.ts';
+import { isDecantError } from '../util/errors.ts';
 import { type Folder, memoryFolder, readBytes, readText, writeText } from '../util/folder.ts';
+import { INDEX_FILE } from './checkpoint.ts';
 import { readModelFolder, specialTokens, writeModelFolder } from './folder.ts';
 import { externalDataPath, findOnnx, onnxPath, parseOnnxPath } from './onnx-files.ts';
 
@@ -112,6 +115,46 @@ describe('model folders', () => {
     folder.files.set('config.json', Uint8Array.of(0xff));
     await expect(readModelFolder(folder)).rejects.toThrow(/config\.json: not valid UTF-8/);
     await expect(folder.open('../secret')).rejects.toThrow(/outside its folder/);
+  });
+});
+
+describe('damaged folders', () => {
+  it('give nothing but explained errors', async () => {
+    const base = await example();
+    const names = [
+      'config.json',
+      'tokenizer_config.json',
+      'special_tokens_map.json',
+      'chat_template.jinja',
+      INDEX_FILE,
+    ];
+    const json = fc.jsonValue({ maxDepth: 3 }).map((v) => JSON.stringify(v));
+    const index = fc
+      .dictionary(
+        fc.constantFrom('w', 'b', 'x'),
+        fc.oneof(fc.constantFrom('model.safetensors', '', '..', 'a/b'), fc.jsonValue()),
+      )
+      .map((weight_map) => JSON.stringify({ weight_map }));
+    const text = fc.oneof(json, index, fc.string());
+    const content = fc.oneof(
+      text.map((t) => new TextEncoder().encode(t)),
+      fc.uint8Array({ maxLength: 40 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...names), content, async (name, bytes) => {
+        const folder = memoryFolder(
+          new Map((base as ReturnType<typeof memoryFolder>).files).set(name, bytes),
+        );
+        try {
+          const read = await readModelFolder(folder);
+          await writeModelFolder(memoryFolder(), { from: read, config: { ...read.config, changed: 1 } });
+          specialTokens(read.tokenizerConfig, read.specialTokensMap);
+        } catch (e) {
+          if (!isDecantError(e)) throw e;
+        }
+      }),
+      { numRuns: 1000, seed: 7 },
+    );
   });
 });
 
