@@ -1,0 +1,34 @@
+// The bench cases in Decant, as a process of its own. argv: case threads engine|bare. Protocol: see peer.ts.
+import { createInterface } from 'node:readline';
+import { createNodeEngine } from '../../src/engine/node/engine.ts';
+import { createBareEngine } from './bare.ts';
+import { type CaseName, decantCase } from './cases.ts';
+
+const [name, threads, kind] = process.argv.slice(2);
+const bare = kind === 'bare' ? createBareEngine(Number(threads)) : undefined;
+const engine = bare ?? createNodeEngine({ threads: Number(threads) });
+const { step } = await decantCase(name as CaseName, engine);
+const timed = async (): Promise<number> => {
+  const begin = performance.now();
+  await step();
+  return performance.now() - begin;
+};
+// the first step traces, differentiates, compiles and runs; a second one is subtracted
+const first = await timed();
+const compileMs = Math.max(0, first - (await timed()));
+
+console.log(JSON.stringify({ ready: true, name: bare ? 'bare session.run' : 'decant', compileMs }));
+for await (const line of createInterface({ input: process.stdin })) {
+  const times: number[] = [];
+  let value = 0;
+  for (let i = 0; i < Number(line); i++) {
+    const begin = performance.now();
+    value = await step();
+    times.push(bare ? bare.lastRunMs() : performance.now() - begin);
+  }
+  const usage = process.resourceUsage();
+  console.log(
+    JSON.stringify({ times, value, peakMb: usage.maxRSS / 1024, rssMb: process.memoryUsage.rss() / 2 ** 20 }),
+  );
+}
+await engine.close();
