@@ -74,6 +74,7 @@ tr.lead td:last-child { box-shadow: 8px 0 0 var(--wash); }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); gap: 26px 30px; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 26px 44px; align-items: start; }
 .panels.narrow { grid-template-columns: repeat(auto-fill, minmax(235px, 1fr)); }
+.panels.narrow h3 span:last-child { display: block; padding-left: 17px; }
 .v { padding-left: 12px; }
 figure { margin: 0; min-width: 0; }
 figure svg { display: block; height: auto; }
