@@ -32,6 +32,8 @@ export function causalMask(queries: Dim, keys: Dim): Tensor {
   return lessEqual(reshape(arange(keys), [1, keys]), rows);
 }
 
+const zero = (dtype: DType): Tensor => constant(array(0, dtype, []));
+
 export interface AttentionOptions {
   /** Broadcasts against `[..., heads, queries, keys]`: bool (true is seen) or float (added to the scores). */
   mask?: Tensor;
@@ -71,8 +73,10 @@ export function scaledDotProductAttention(
   if (mask && mask.dtype !== 'bool') scores = add(scores, mask);
   const visible = mask?.dtype === 'bool' ? mask : undefined;
   const past = causal ? causalMask(queries, keys) : undefined;
-  const hide = visible && past ? logicalAnd(visible, past) : (visible ?? past);
-  if (hide) scores = where(hide, scores, floorOf(q.dtype));
+  const floor = floorOf(q.dtype);
+  // with the causal mask alone every query sees a key, so the floor can be added: a cheaper pass, and none backwards
+  if (past && !visible) scores = add(scores, where(past, zero(q.dtype), constant(array(floor, q.dtype, []))));
+  else if (visible) scores = where(past ? logicalAnd(visible, past) : visible, scores, floor);
   const weights = softmax(scores);
   const rows = [...folded.shape.slice(0, -1), keys];
   return reshape(matmul(reshape(weights, rows), v), [...q.shape.slice(0, -1), v.shape[v.rank - 1]]);
