@@ -14,6 +14,8 @@ export {
   toNumbers,
   zeros,
 } from './ndarray.ts';
+export * from './onnx/reader.ts';
+export { type WriteOptions, writeOnnx, writeOnnxExternal } from './onnx/writer.ts';
 export * from './ops/activations.ts';
 export * from './ops/arithmetic.ts';
 export * from './ops/attention.ts';

@@ -30,8 +30,9 @@ export function fold(n: OpNode): Value[] | undefined {
   const rule = Object.hasOwn(FOLDS, n.opType) ? FOLDS[n.opType] : undefined;
   if (!rule) return undefined;
   const values = Array.from({ length: n.inputCount }, (_, i) => (n.has(i) ? n.value(i) : undefined));
-  // what depends on numbers alone is folded by evaluating the operator itself
-  if (!values.some((v) => v?.known?.elements.some(isSymbolic))) return undefined;
+  // numbers alone: integers here; floats by evaluating the operator itself, which rounds as it does
+  const symbolic = values.some((v) => v?.known?.elements.some(isSymbolic));
+  if (!symbolic && values.some((v) => !v?.known || v.dtype.startsWith('float'))) return undefined;
   const inputs: Known[] = [];
   for (const v of values) {
     const known = v ? knownElements(v) : NONE;
@@ -45,27 +46,34 @@ const NONE: Known = { shape: [0], elements: [] };
 
 // --- signs of sizes, every symbol being at least 1 ---
 
+/** The least value of a size over all bindings; -∞ where there is none. */
+function lowerBound(d: Dim): number {
+  if (!isSymbolic(d)) return d;
+  return dimTerms(d).reduce((n, { coefficient, factors }) => {
+    if (factors.length === 0) return n + coefficient;
+    if (coefficient < 0) return Number.NEGATIVE_INFINITY;
+    // floor-divisions may be 0, products of symbols are at least 1
+    return n + (factors.every((f) => 'symbol' in f) ? coefficient : 0);
+  }, 0);
+}
+
 /** Sign of a size for every binding, or undefined where it depends. */
 export function signOf(d: Dim): -1 | 0 | 1 | undefined {
   if (!isSymbolic(d)) return Math.sign(d) as -1 | 0 | 1;
-  const terms = dimTerms(d);
-  // floor-divisions may be 0, products of symbols are at least 1
-  const atLeast = (f: number): number =>
-    terms.reduce((n, { coefficient, factors }) => {
-      const c = coefficient * f;
-      const exact = factors.length === 0;
-      const lower = factors.every((x) => 'symbol' in x) ? 1 : 0;
-      return n + (exact ? c : c < 0 ? Number.NEGATIVE_INFINITY : c * lower);
-    }, 0);
-  if (atLeast(1) > 0) return 1;
-  if (atLeast(-1) > 0) return -1;
-  return undefined;
+  if (lowerBound(d) > 0) return 1;
+  return lowerBound(dimMul(d, -1)) > 0 ? -1 : undefined;
 }
 
 /** a = b; two different expressions count as different sizes, as they do for broadcasting. */
 const equals = (a: Dim, b: Dim): boolean => dimEquals(a, b);
 
-const compare = (a: Dim, b: Dim): number | undefined => (dimEquals(a, b) ? 0 : signOf(dimSub(a, b)));
+/** Whether a ≥ b + by for every binding, or for none. */
+function exceeds(a: Dim, b: Dim, by: number): boolean | undefined {
+  const difference = dimSub(a, b);
+  if (!isSymbolic(difference)) return difference >= by;
+  if (lowerBound(difference) >= by) return true;
+  return lowerBound(dimMul(difference, -1)) > -by ? false : undefined;
+}
 
 // --- element-wise ---
 
@@ -114,25 +122,37 @@ function divide(n: OpNode, inputs: readonly Known[]): Value[] | undefined {
   return elementwise(
     integers((a, b) => {
       if (b === 0) return undefined;
-      if (!isFloat(n)) return dimFloorDiv(a, b);
+      // ONNX truncates
+      if (typeof a === 'number' && typeof b === 'number' && !isFloat(n)) return Math.trunc(a / b);
       const q = dimFloorDiv(a, b);
-      return dimEquals(dimMul(q, b), a) ? q : undefined;
+      return !isFloat(n) || dimEquals(dimMul(q, b), a) ? q : undefined;
     }),
   )(n, inputs);
 }
 
-const choose =
-  (sign: number): Scalar =>
-  (a, b) => {
-    const c = compare(a, b);
-    return c === undefined ? undefined : c * sign >= 0 ? a : b;
-  };
+/** a - b·floor(a / b); with fmod the sign is that of a, which is the same for sizes. */
+function modulo(n: OpNode, inputs: readonly Known[]): Value[] | undefined {
+  const fmod = n.int('fmod', 0) !== 0;
+  return elementwise(
+    integers((a, b) => {
+      if (b === 0 || (fmod && (signOf(a) ?? -1) < 0)) return undefined;
+      return dimSub(a, dimMul(b, dimFloorDiv(a, b)));
+    }),
+  )(n, inputs);
+}
 
-const ordered = (test: (c: number) => boolean): Fold =>
-  elementwise((a, b) => {
-    const c = compare(a, b);
-    return c === undefined ? undefined : Number(test(c));
-  }, 'bool');
+const larger: Scalar = (a, b) => (exceeds(a, b, 0) ? a : exceeds(b, a, 0) ? b : undefined);
+const smaller: Scalar = (a, b) => (exceeds(b, a, 0) ? a : exceeds(a, b, 0) ? b : undefined);
+
+/** A comparison of sizes: whether the first operand (or the second) exceeds the other by 0 or 1. */
+const ordered = (flip: boolean, by: number): Fold =>
+  elementwise(
+    integers((a, b) => {
+      const holds = flip ? exceeds(b, a, by) : exceeds(a, b, by);
+      return holds === undefined ? undefined : Number(holds);
+    }),
+    'bool',
+  );
 
 // --- moving elements ---
 
@@ -237,7 +257,10 @@ const FOLDS: Readonly<Record<string, Fold>> = {
   Identity: (n, [x]) => sameElements(n, x, x.shape),
   Cast(n, [x]) {
     const dtype = n.dtypeAttr('to');
-    if (dtype === 'bool') return undefined;
+    if (dtype === 'bool') {
+      const truth = x.elements.map((d) => (isSymbolic(d) ? signOf(d) && 1 : Number(d !== 0)));
+      return truth.includes(undefined) ? undefined : [knownValue(truth as Dim[], x.shape, dtype)];
+    }
     const out = dtype.startsWith('float')
       ? x.elements
       : x.elements.map((d) => (isSymbolic(d) ? d : Math.trunc(d)));
@@ -247,9 +270,9 @@ const FOLDS: Readonly<Record<string, Fold>> = {
   Sub: elementwise(integers(dimSub)),
   Mul: elementwise(integers(dimMul)),
   Div: divide,
-  Mod: elementwise(integers((a, b) => (b === 0 ? undefined : dimSub(a, dimMul(b, dimFloorDiv(a, b)))))),
-  Max: elementwise(choose(1)),
-  Min: elementwise(choose(-1)),
+  Mod: modulo,
+  Max: elementwise(larger),
+  Min: elementwise(smaller),
   Neg: unary((d) => dimMul(d, -1)),
   Abs: unary((d) => {
     const s = signOf(d);
@@ -258,10 +281,10 @@ const FOLDS: Readonly<Record<string, Fold>> = {
   Floor: unary((d) => (isSymbolic(d) ? d : Math.floor(d))),
   Ceil: unary((d) => (isSymbolic(d) ? d : Math.ceil(d))),
   Equal: elementwise((a, b) => Number(equals(a, b)), 'bool'),
-  Less: ordered((c) => c < 0),
-  LessOrEqual: ordered((c) => c <= 0),
-  Greater: ordered((c) => c > 0),
-  GreaterOrEqual: ordered((c) => c >= 0),
+  Less: ordered(true, 1),
+  LessOrEqual: ordered(true, 0),
+  Greater: ordered(false, 1),
+  GreaterOrEqual: ordered(false, 0),
   Where: where,
   Gather: gather,
   Slice: slice,
@@ -278,6 +301,6 @@ const FOLDS: Readonly<Record<string, Fold>> = {
   },
   ReduceProd: reduceAll(dimMul),
   ReduceSum: reduceAll(dimAdd),
-  ReduceMax: reduceAll(choose(1)),
-  ReduceMin: reduceAll(choose(-1)),
+  ReduceMax: reduceAll(larger),
+  ReduceMin: reduceAll(smaller),
 };

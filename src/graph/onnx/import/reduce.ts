@@ -2,7 +2,7 @@ import { isFloat } from '../../dtype.ts';
 import { array } from '../../ndarray.ts';
 import { div, sub } from '../../ops/arithmetic.ts';
 import { cast } from '../../ops/compare.ts';
-import { abs, log, sqrt, square } from '../../ops/elementwise.ts';
+import { abs, log, square } from '../../ops/elementwise.ts';
 import { sum } from '../../ops/reduce.ts';
 import { argmax, argmin, cumsum, logsumexp, max, mean, min, norm, prod } from '../../ops/reductions.ts';
 import { flip } from '../../ops/slicing.ts';
@@ -20,12 +20,11 @@ const reduce =
     return f(x, n.axesArg(x.rank), n.int('keepdims', 1) !== 0);
   };
 
-/** Integers are averaged in float32 and truncated. */
-const average: Reduce = (x, axes, keep) =>
-  isFloat(x.dtype) ? mean(x, axes, keep) : cast(mean(cast(x, 'float32'), axes, keep), x.dtype);
-
-const euclidean: Reduce = (x, axes, keep) =>
-  isFloat(x.dtype) ? norm(x, axes, keep) : cast(sqrt(sum(square(cast(x, 'float32')), axes, keep)), x.dtype);
+/** By way of float32 for integers: exact below 2^24. */
+const inFloat =
+  (f: Reduce): Reduce =>
+  (x, axes, keep) =>
+    isFloat(x.dtype) ? f(x, axes, keep) : cast(f(cast(x, 'float32'), axes, keep), x.dtype);
 
 function extreme(f: typeof argmax): Importer {
   return (n) => {
@@ -56,15 +55,15 @@ function lpNormalization(n: OpNode): Tensor {
 /** Reductions and running sums. */
 export const reductions: ImportTable = {
   ReduceSum: reduce(sum),
-  ReduceMean: reduce(average),
+  ReduceMean: reduce(inFloat(mean)),
   ReduceMax: reduce(max),
   ReduceMin: reduce(min),
-  ReduceProd: reduce(prod),
-  ReduceLogSumExp: reduce(logsumexp),
-  ReduceLogSum: reduce((x, axes, keep) => log(sum(x, axes, keep))),
+  ReduceProd: reduce(inFloat(prod)),
+  ReduceLogSumExp: reduce(inFloat(logsumexp)),
+  ReduceLogSum: reduce(inFloat((x, axes, keep) => log(sum(x, axes, keep)))),
   ReduceSumSquare: reduce((x, axes, keep) => sum(square(x), axes, keep)),
   ReduceL1: reduce((x, axes, keep) => sum(abs(x), axes, keep)),
-  ReduceL2: reduce(euclidean),
+  ReduceL2: reduce(inFloat(norm)),
   ArgMax: extreme(argmax),
   ArgMin: extreme(argmin),
   CumSum: runningSum,
