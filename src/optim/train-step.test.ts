@@ -20,7 +20,7 @@ import {
   treeLeaves,
 } from '../graph/index.ts';
 import { createRng } from '../util/rng.ts';
-import { adamW, cosine, sgd, type TrainStepOptions, trainStep } from './index.ts';
+import { adamW, cosine, type StepContext, sgd, type TrainStepOptions, trainStep } from './index.ts';
 
 const engine = createNodeEngine({ threads: 1 });
 afterAll(() => engine.close());
@@ -167,12 +167,16 @@ describe('trainStep', () => {
 
   it('gives every step its own random key, the same again for the same seed', async () => {
     const noisy = (seed: number) =>
-      trainStep((p: { w: Tensor }, b: Tensor, ctx) => sum(mul(dropout(b, 0.5, ctx.nextKey()), p.w)), sgd(), {
-        engine,
-        params: { w: array(1, 'float32', []) },
-        lr: 0,
-        seed,
-      });
+      trainStep(
+        (p: { w: Tensor }, b: Tensor, ctx: StepContext) => sum(mul(dropout(b, 0.5, ctx.nextKey()), p.w)),
+        sgd(),
+        {
+          engine,
+          params: { w: array(1, 'float32', []) },
+          lr: 0,
+          seed,
+        },
+      );
     const x = normal('noise', 64);
     const run = async (seed: number): Promise<number[]> => {
       const t = noisy(seed);

@@ -78,7 +78,8 @@ export interface TrainStep<P, B, A> {
 
 /**
  * Compiles `loss` (a plain function of parameters and batch), its gradient and the optimizer's update to one graph;
- * `step` runs it. The parameters and the optimizer's state stay with the engine between steps.
+ * `step` runs it. The parameters and the optimizer's state stay with the engine between steps. Types are inferred
+ * from the annotated parameters of `loss` (`ctx: StepContext` included, where it is used).
  *
  * @example
  * const train = trainStep(
