@@ -109,7 +109,8 @@ export const layerNormOp: OpDef<NormAttrs> = {
         axis: attrs.axis,
         epsilon: { float: attrs.eps },
       });
-      return [y, inv];
+      // the statistics are float32 whatever x is
+      return [y, types[0].dtype === 'float32' ? inv : e.cast(inv, types[0].dtype)];
     }
     if (e.standardOnly || inputs.length > 2) return emitRms(e, inputs, attrs, types[0]);
     // onnxruntime keeps this one in the standard domain

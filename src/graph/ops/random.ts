@@ -1,7 +1,7 @@
 import { DecantError } from '../../util/errors.ts';
 import type { OpDef } from '../op.ts';
 import { type Dim, dimAdd, dimFloorDiv, dimMul, dimProduct, type Shape } from '../shape.ts';
-import { apply, lift, type Tensor } from '../tensor.ts';
+import { apply, lift, type Tensor, type TensorType } from '../tensor.ts';
 import { add, mul } from './arithmetic.ts';
 import { broadcastTo, reshape } from './basic.ts';
 import { cast, less, where } from './compare.ts';
@@ -13,6 +13,11 @@ const half = (n: Dim, by: number): Dim => dimFloorDiv(dimAdd(n, by - 1), by);
 /** The first elements of a flat tensor, in the given shape. */
 const shaped = (flat: Tensor, shape: Shape): Tensor =>
   reshape(slice(flat, { axes: [0], starts: [0], ends: [dimProduct(shape)] }), shape);
+
+function words32(x: TensorType): TensorType {
+  if (x.dtype !== 'uint32') throw new DecantError('shape', 'random words are uint32', { seen: x.dtype });
+  return x;
+}
 
 const words = (key: Tensor, count: Dim, rounds: number): Tensor => {
   const blocks = half(count, 4);
@@ -42,7 +47,7 @@ export const randomBits = (key: Tensor, shape: Shape): Tensor =>
 export const bitsToUniformOp: OpDef<null> = {
   name: 'bitsToUniform',
   doc: 'the upper 24 bits of a word as a float32 in [0, 1)',
-  infer: ([x]) => [{ shape: x.shape, dtype: 'float32' }],
+  infer: ([x]) => [{ shape: words32(x).shape, dtype: 'float32' }],
   evaluate: ([x]) => {
     const out = new Float64Array(x.data.length);
     for (let i = 0; i < out.length; i++) out[i] = (x.data[i] >>> 8) * 2 ** -24;
@@ -71,7 +76,7 @@ const BITS = 23;
 export const bitsToNormalOp: OpDef<null> = {
   name: 'bitsToNormal',
   doc: 'two standard normals from each column of [2, pairs] words (Box-Muller)',
-  infer: ([x]) => [{ shape: x.shape, dtype: 'float32' }],
+  infer: ([x]) => [{ shape: words32(x).shape, dtype: 'float32' }],
   evaluate: ([x]) => {
     const m = x.shape[1];
     const out = new Float64Array(2 * m);
@@ -128,7 +133,7 @@ export const bernoulli = (key: Tensor, p: Tensor | number, shape: Shape): Tensor
 export const bitsToMaskOp: OpDef<{ threshold: number }> = {
   name: 'bitsToMask',
   doc: 'two bools from each word: its upper, then its lower 16 bits below a threshold',
-  infer: ([x]) => [{ shape: [dimMul(dimProduct(x.shape), 2)], dtype: 'bool' }],
+  infer: ([x]) => [{ shape: [dimMul(dimProduct(words32(x).shape), 2)], dtype: 'bool' }],
   evaluate: ([x], { attrs: { threshold } }) => {
     const n = x.data.length;
     const out = new Float64Array(2 * n);

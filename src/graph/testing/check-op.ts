@@ -1,4 +1,3 @@
-import { expect } from 'vitest';
 import { interpret } from '../../engine/reference/interpreter.ts';
 import { runOrt } from '../../engine/testing/run-ort.ts';
 import type { Rng } from '../../util/rng.ts';
@@ -28,7 +27,7 @@ export interface OpSample {
 
 /** Samples of one operator: `make` draws shapes, attributes and values (zero-size and broadcasting cases included). */
 export interface OpSamples {
-  /** Name of the operator or composite. */
+  /** Name of the operator or composite, and a remark where there are several. */
   op: string;
   make: (rng: Rng) => OpSample;
   /** Check gradients against finite differences; false for operators without a gradient. */
@@ -39,8 +38,8 @@ export interface OpSamples {
   edges?: () => OpSample[];
 }
 
-const asList = (x: Tensor | Tensor[]): Tensor[] => (Array.isArray(x) ? x : [x]);
-const traced = (s: OpSample, fn: (...t: Tensor[]) => Tensor[], prefix = ''): Graph =>
+export const asList = (x: Tensor | Tensor[]): Tensor[] => (Array.isArray(x) ? x : [x]);
+export const traced = (s: OpSample, fn: (...t: Tensor[]) => Tensor[], prefix = ''): Graph =>
   trace(
     (...t: Tensor[]) => fn(...t),
     s.inputs.map((a, i) =>
@@ -53,7 +52,8 @@ const traced = (s: OpSample, fn: (...t: Tensor[]) => Tensor[], prefix = ''): Gra
   ).graph;
 
 export function expectClose(got: NDArray, want: NDArray, tolerance: number, what = ''): void {
-  expect([...got.shape], `${what} shape`).toEqual([...want.shape]);
+  if (got.shape.join() !== want.shape.join())
+    throw new Error(`${what}: got shape [${got.shape}], want [${want.shape}]`);
   const g = toNumbers(got);
   const w = toNumbers(want);
   const finite = w.reduce((m, x) => (Number.isFinite(x) ? Math.max(m, Math.abs(x)) : m), 1);
@@ -61,7 +61,7 @@ export function expectClose(got: NDArray, want: NDArray, tolerance: number, what
     if (Object.is(g[i], w[i]) || g[i] === w[i] || (Number.isNaN(g[i]) && Number.isNaN(w[i]))) continue;
     const diff = Math.abs(g[i] - w[i]);
     if (!(diff <= tolerance * finite))
-      expect.fail(`${what} element ${i}: got ${g[i]}, want ${w[i]} (tolerance ${tolerance} × ${finite})`);
+      throw new Error(`${what} element ${i}: got ${g[i]}, want ${w[i]} (tolerance ${tolerance} × ${finite})`);
   }
 }
 
@@ -95,7 +95,7 @@ export async function checkAgainstOrt(samples: readonly OpSample[]): Promise<voi
       for (const [i, out] of c.graph.outputs.entries()) {
         const got = results.shift()!;
         const what = `sample ${k}, output ${i}${standardOnly ? ' (standard operators)' : ''}`;
-        expect(got.dtype, what).toBe(out.dtype);
+        if (got.dtype !== out.dtype) throw new Error(`${what}: got ${got.dtype}, want ${out.dtype}`);
         expectClose(got, c.want[i], c.tolerance, what);
       }
     }

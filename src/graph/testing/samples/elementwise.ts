@@ -28,9 +28,17 @@ import {
   sin,
   sqrt,
   square,
+  squaredDifference,
 } from '../../ops/elementwise.ts';
 import type { Tensor } from '../../tensor.ts';
-import { distinctArray, emptyArray, type OpSamples, randomArray, randomShape } from '../check-op.ts';
+import {
+  broadcastablePair,
+  distinctArray,
+  emptyArray,
+  type OpSamples,
+  randomArray,
+  randomShape,
+} from '../check-op.ts';
 import { gradientsOf } from './gradients-of.ts';
 
 type Unary = (x: Tensor) => Tensor;
@@ -88,6 +96,15 @@ const elementwiseForward: OpSamples[] = [
   unary('floor', floor, step),
   unary('ceil', ceil, step),
   unary('round', round, step),
+  {
+    op: 'squaredDifference',
+    gradient: true,
+    smooth: true,
+    make: (rng) => {
+      const [a, b] = broadcastablePair(rng);
+      return { inputs: [randomArray(rng, a), randomArray(rng, b)], apply: squaredDifference };
+    },
+  },
   unary('clip', (x) => clip(x, -0.4, 0.6), { ...kinked }),
   unary('clip', (x) => clip(x, 0.1), { ...kinked }),
   unary('clip', (x) => clip(x, undefined, 0.1), kinked),
