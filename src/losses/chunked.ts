@@ -44,12 +44,12 @@ export type ChunkDivergence =
 export interface ChunkOptions {
   /** T of both models. Results are not multiplied by T². Default 1. */
   temperature?: number;
-  /** Rows per chunk. Default: as many as keep a chunk's logits near 16 million elements. */
+  /** Rows per chunk. Default: as many as keep a chunk's logits near 8 million elements, but at least 128. */
   chunk?: number;
 }
 
-/** Rows per chunk that keep one `[chunk, vocab]` matrix near 64 MiB of float32. */
-export const defaultChunk = (vocab: number): number => Math.max(16, Math.floor(2 ** 24 / vocab));
+/** Rows per chunk that keep one `[chunk, vocab]` matrix near 32 MiB of float32; below 128 rows products lose speed. */
+export const defaultChunk = (vocab: number): number => Math.max(128, Math.floor(2 ** 23 / vocab));
 
 /** Value `[rows]` of a chunk, and the gradient of each with respect to its student logits `[rows, vocab]`. */
 interface Kernel {
@@ -86,11 +86,12 @@ export function chunkedSum(
       let [total, dHead, dBias]: (Tensor | undefined)[] = [];
       const dHidden: Tensor[] = [];
       for (const [from, to] of ranges(hidden, head, options)) {
-        const rows = after(cut(own, from, to), dHead);
+        const before = [dHead, dHidden.at(-1), total];
+        const rows = after(cut(own, from, to), before);
         const { value, logitGradient } = kernel(
           divergence,
           rows,
-          after(cut(frozen, from, to), dHead),
+          after(cut(frozen, from, to), before),
           temperature,
         );
         const wc = slice(w, { starts: [from], ends: [to] });
@@ -130,7 +131,7 @@ export function chunkedDivergence(
     forward: (hidden, head, bias) => {
       const values: Tensor[] = [];
       for (const [from, to] of ranges(hidden, head, options)) {
-        const before = values.at(-1);
+        const before = [values.at(-1)];
         const rows = after(cut({ hidden, head, bias }, from, to), before);
         values.push(kernel(divergence, rows, after(cut(frozen, from, to), before), temperature).value);
       }
@@ -142,7 +143,7 @@ export function chunkedDivergence(
       const dHidden: Tensor[] = [];
       for (const [from, to] of ranges(hidden, head, options)) {
         // also after the cotangent: an engine that merges equal nodes would keep the forward chunks alive
-        const before = dHead ?? g;
+        const before = [g, dHead, dHidden.at(-1)];
         const rows = after(cut(own, from, to), before);
         const { logitGradient } = kernel(divergence, rows, after(cut(frozen, from, to), before), temperature);
         const gc = slice(g!, { starts: [from], ends: [to] });
@@ -221,13 +222,24 @@ const cut = ({ hidden, head, bias }: HeadInput, from: number, to: number): HeadI
 });
 
 /**
- * The same rows, to be computed after `before`: engines choose the order of independent nodes, and one that runs the
- * chunks side by side would hold them all.
+ * The same rows, to be computed after all of `before`: engines choose the order of independent nodes, and one that runs
+ * the chunks side by side, or leaves their last products for the end, would hold every chunk at once.
  */
-function after({ hidden, ...rest }: HeadInput, before: Tensor | undefined): HeadInput {
-  if (!before) return { hidden, ...rest };
-  const first = slice(before, { starts: before.shape.map(() => 0), ends: before.shape.map(() => 1) });
-  return { hidden: add(hidden, mul(reshape(first, []), 0)), ...rest };
+function after({ hidden, ...rest }: HeadInput, before: readonly (Tensor | undefined)[]): HeadInput {
+  const firsts = before
+    .filter((t): t is Tensor => t !== undefined)
+    .map((t) => reshape(slice(t, { starts: t.shape.map(() => 0), ends: t.shape.map(() => 1) }), []));
+  if (firsts.length === 0) return { hidden, ...rest };
+  return {
+    hidden: add(
+      hidden,
+      mul(
+        firsts.reduce((x, y) => add(x, y)),
+        0,
+      ),
+    ),
+    ...rest,
+  };
 }
 
 function ranges(hidden: Tensor, head: Tensor, { chunk }: ChunkOptions): [number, number][] {
