@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DecantError, isDecantError } from '../../util/errors.ts';
+import { isDecantError } from '../../util/errors.ts';
 import type { Source, SourceItem, SourceSet } from '../types.ts';
 import { decodeImage, type ImageForm, type Pixels, resize, withChannels } from './image-codec.ts';
 import { splitName } from './names.ts';
@@ -55,36 +55,34 @@ function imageSource(label: string, files: { file: string; label: string }[], fo
   return {
     label,
     async *batches() {
-      const read = createImageReader(form);
-      for (let start = 0; start < files.length; start += BATCH)
-        yield Promise.all(
-          files.slice(start, start + BATCH).map(({ file, label }) => read(file, { label, file })),
-        );
+      let wanted: Pixels['shape'] | undefined;
+      for (let start = 0; start < files.length; start += BATCH) {
+        const part = files.slice(start, start + BATCH);
+        const decoded = await Promise.all(part.map(({ file }) => load(file, form)));
+        yield decoded.map((pixels, i): SourceItem => {
+          const { file, label } = part[i];
+          if (pixels instanceof Error)
+            return { problem: { kind: 'image', file, line: 0, message: pixels.message } };
+          // The first readable image sets the size, in the order of the files.
+          wanted ??= pixels.shape;
+          if (pixels.shape.join() === wanted.join())
+            return { file, line: 0, values: { file, label, ...pixels } };
+          const message = `is ${pixels.shape.join('x')}, the first image is ${wanted.join('x')}; fix: set data.image.size and data.image.channels`;
+          return { problem: { kind: 'image', file, line: 0, message } };
+        });
+      }
     },
   };
 }
 
-/** A reader that decodes files one after the other and holds them all to one size. */
-export function createImageReader(form: ImageForm) {
-  let first: Promise<Pixels['shape']> | undefined;
-  return async (file: string, values: Record<string, unknown>, line = 0): Promise<SourceItem> => {
-    try {
-      const loaded = readFile(file)
-        .then((bytes) => decodeImage(bytes, file))
-        .then((p) => (form.channels ? withChannels(p, form.channels) : p))
-        .then((p) => (form.size ? resize(p, form.size) : p));
-      // The first image asked for sets the shape, in the order of the files and not of their decoding.
-      first ??= loaded.then((p) => p.shape);
-      const { image, shape } = await loaded;
-      const wanted = await first;
-      if (shape.join() !== wanted.join())
-        throw new DecantError('data', `is ${shape.join('x')}, the first image is ${wanted.join('x')}`, {
-          fix: 'set data.image.size and data.image.channels',
-        });
-      return { file, line, values: { ...values, image, shape } };
-    } catch (e) {
-      if (!isDecantError(e) && (e as NodeJS.ErrnoException).code === undefined) throw e;
-      return { problem: { kind: 'image', file, line, message: (e as Error).message } };
-    }
-  };
+/** A file's pixels in the form asked for, or the reason why there are none. */
+async function load(file: string, form: ImageForm): Promise<Pixels | Error> {
+  try {
+    let pixels = await decodeImage(await readFile(file), file);
+    if (form.channels) pixels = withChannels(pixels, form.channels);
+    return form.size ? resize(pixels, form.size) : pixels;
+  } catch (e) {
+    if (isDecantError(e) || (e as NodeJS.ErrnoException).code !== undefined) return e as Error;
+    throw e;
+  }
 }

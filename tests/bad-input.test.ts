@@ -1,0 +1,529 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCli } from '../src/cli/program.ts';
+
+/** One broken input: the files, the command, and what it must say and return. */
+interface Case {
+  what: string;
+  files?: Record<string, string | Uint8Array>;
+  args: string[];
+  env?: Record<string, string>;
+  says: RegExp;
+  exit: number;
+}
+
+const csv =
+  'text,label\nwhere is my card,card\nsend money abroad,transfer\nthe card is lost,card\nmoney has not arrived,transfer\n';
+const recipe = (change: (text: string) => string = (t) => t): Record<string, string> => ({
+  'rows.csv': csv,
+  'recipe.yaml': change(`version: 1
+task: classify
+data:
+  train: rows.csv
+  test: 0
+  validation: 0
+teacher:
+  kind: trained
+  architecture: bert
+student:
+  architecture: bert
+method: kd
+train:
+  epochs: 3
+`),
+});
+const plan = ['plan', 'recipe.yaml'];
+const data = (file: string, ...more: string[]) => ['data', file, ...more];
+const png = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 1, 2, 3]);
+
+const cases: Case[] = [
+  // the command line
+  {
+    what: 'unknown command',
+    args: ['pln', 'recipe.yaml'],
+    says: /unknown command 'pln'[\s\S]*Did you mean plan\?/,
+    exit: 2,
+  },
+  {
+    what: 'unknown flag',
+    args: ['plan', 'recipe.yaml', '--fulll'],
+    says: /unknown option '--fulll'[\s\S]*--full/,
+    exit: 2,
+  },
+  { what: 'missing argument', args: ['plan'], says: /missing required argument 'recipe'/, exit: 2 },
+  {
+    what: 'init over a file',
+    files: recipe(),
+    args: ['init', 'recipe.yaml', '-t', 'classify', '-d', 'x.csv', '-T', 'trained'],
+    says: /recipe\.yaml: the file exists; fix: .*--force/,
+    exit: 2,
+  },
+  {
+    what: 'init with an unknown task',
+    args: ['init', 'n.yaml', '-t', 'clasify', '-d', 'x.csv', '-T', 'trained'],
+    says: /--task: unknown task; seen: "clasify".*did you mean "classify"/,
+    exit: 2,
+  },
+  {
+    what: 'init with an unknown teacher',
+    args: ['init', 'n.yaml', '-t', 'classify', '-d', 'x.csv', '-T', 'gpt'],
+    says: /--teacher: unknown kind of teacher; seen: "gpt"; allowed: trained, none, folder:PATH/,
+    exit: 2,
+  },
+  {
+    what: 'init without a terminal',
+    args: ['init', 'n.yaml', '-t', 'classify'],
+    says: /nothing can be asked; fix: give --data, --teacher/,
+    exit: 2,
+  },
+  {
+    what: 'override without a value',
+    files: recipe(),
+    args: [...plan, '--set', 'train.epochs'],
+    says: /--set: expected path=value; seen: "train\.epochs"/,
+    exit: 2,
+  },
+  {
+    what: 'override of an unknown path',
+    files: recipe(),
+    args: [...plan, '--set', 'train.epoch=3'],
+    says: /the recipe has no "train\.epoch".*did you mean "epochs"/,
+    exit: 2,
+  },
+  {
+    what: 'override of the wrong type',
+    files: recipe(),
+    args: [...plan, '--set', 'train.epochs=many'],
+    says: /--set train\.epochs=many train\.epochs: is text; seen: "many"; allowed: a number/,
+    exit: 3,
+  },
+  {
+    what: 'unknown task for data',
+    files: { 'a.csv': csv },
+    args: data('a.csv', '--task', 'sort'),
+    says: /--task: unknown task; seen: "sort"; allowed: classify/,
+    exit: 2,
+  },
+  // recipes
+  {
+    what: 'no such recipe',
+    files: recipe(),
+    args: ['plan', 'recpe.yaml'],
+    says: /recpe\.yaml: no such file; fix: did you mean "recipe\.yaml"/,
+    exit: 3,
+  },
+  {
+    what: 'a folder as recipe',
+    files: { 'r/x': '' },
+    args: ['plan', 'r'],
+    says: /is a folder, not a file/,
+    exit: 3,
+  },
+  {
+    what: 'recipe that is not UTF-8',
+    files: { 'recipe.yaml': Buffer.from('version: 1 # caf\xe9', 'latin1') },
+    args: plan,
+    says: /recipe\.yaml: is not UTF-8 text; fix: save it as UTF-8/,
+    exit: 3,
+  },
+  {
+    what: 'empty recipe',
+    files: { 'recipe.yaml': '' },
+    args: plan,
+    says: /recipe\.yaml:1:1: expected a mapping/,
+    exit: 3,
+  },
+  {
+    what: 'recipe that is a list',
+    files: { 'recipe.yaml': '- a\n- b\n' },
+    args: plan,
+    says: /recipe\.yaml:1:1: expected a mapping/,
+    exit: 3,
+  },
+  {
+    what: 'tab in the indentation',
+    files: recipe((t) => t.replace('  epochs', '\tepochs')),
+    args: plan,
+    says: /recipe\.yaml:14:1: a tab is used/,
+    exit: 3,
+  },
+  {
+    what: 'unclosed bracket',
+    files: recipe((t) => t.replace('epochs: 3', 'epochs: [3')),
+    args: plan,
+    says: /recipe\.yaml:1[45]:\d+: not valid YAML/,
+    exit: 3,
+  },
+  {
+    what: 'key given twice',
+    files: recipe((t) => `${t}  epochs: 4\n`),
+    args: plan,
+    says: /recipe\.yaml:15:3: this key is given twice/,
+    exit: 3,
+  },
+  {
+    what: 'two documents',
+    files: recipe((t) => `${t}---\nversion: 1\n`),
+    args: plan,
+    says: /one YAML document/,
+    exit: 3,
+  },
+  {
+    what: 'no version',
+    files: recipe((t) => t.replace('version: 1\n', '')),
+    args: plan,
+    says: /version: is missing; allowed: 1/,
+    exit: 3,
+  },
+  {
+    what: 'version of a newer release',
+    files: recipe((t) => t.replace('version: 1', 'version: 99')),
+    args: plan,
+    says: /recipe\.yaml:1:10 version: was written by a newer release; seen: 99.*update decant/,
+    exit: 3,
+  },
+  {
+    what: 'misspelt key',
+    files: recipe((t) => t.replace('epochs: 3', 'epcohs: 3')),
+    args: plan,
+    says: /recipe\.yaml:14:3 train\.epcohs: unknown key; seen: 3; allowed: epochs, .*did you mean "epochs"/,
+    exit: 3,
+  },
+  {
+    what: 'misspelt task',
+    files: recipe((t) => t.replace('classify', 'clasify')),
+    args: plan,
+    says: /recipe\.yaml:2:7 task: is not one of the values.*did you mean "classify"/,
+    exit: 3,
+  },
+  {
+    what: 'text for a number',
+    files: recipe((t) => t.replace('epochs: 3', 'epochs: three')),
+    args: plan,
+    says: /recipe\.yaml:14:11 train\.epochs: is text; seen: "three"; allowed: a number/,
+    exit: 3,
+  },
+  {
+    what: 'number out of range',
+    files: recipe((t) => `${t}  batchSize: -1\n`),
+    args: plan,
+    says: /recipe\.yaml:15:14 train\.batchSize: is out of range; seen: -1; allowed: more than 0/,
+    exit: 3,
+  },
+  {
+    what: 'epochs and steps',
+    files: recipe((t) => `${t}  steps: 5\n`),
+    args: plan,
+    says: /train: epochs and steps exclude each other/,
+    exit: 3,
+  },
+  {
+    what: 'no student',
+    files: recipe((t) => t.replace('student:\n  architecture: bert\n', '')),
+    args: plan,
+    says: /student: is missing.*fix: add "student"/,
+    exit: 3,
+  },
+  {
+    what: 'student from nowhere',
+    files: recipe((t) => t.replace('student:\n  architecture: bert', 'student:\n  maxLength: 32')),
+    args: plan,
+    says: /student: needs either architecture .* or from/,
+    exit: 3,
+  },
+  {
+    what: 'unknown kind of teacher',
+    files: recipe((t) => t.replace('kind: trained', 'kind: local')),
+    args: plan,
+    says: /recipe\.yaml:8:9 teacher\.kind: is not one of the values; seen: "local"; allowed: trained, folder, onnx, hub, api/,
+    exit: 3,
+  },
+  {
+    what: 'API key in the recipe',
+    files: recipe((t) =>
+      t.replace('kind: trained\n  architecture: bert', 'kind: api\n  model: m\n  apiKey: secret'),
+    ),
+    args: plan,
+    says: /teacher\.apiKey: unknown key.*keyEnv/,
+    exit: 3,
+  },
+  {
+    what: 'seed twice',
+    files: recipe((t) => `${t}seeds: [1, 2, 1]\n`),
+    args: plan,
+    says: /seeds: a seed is listed twice; seen: 1/,
+    exit: 3,
+  },
+  {
+    what: 'slice of a column that is not kept',
+    files: recipe((t) => `${t}evaluate: {slices: [lang]}\n`),
+    args: plan,
+    says: /evaluate\.slices\[0\]: slices need their column in data\.keep; seen: "lang".*add lang to data\.keep/,
+    exit: 3,
+  },
+  {
+    what: 'held-out shares of more than everything',
+    files: recipe((t) => t.replace('test: 0', 'test: 0.6').replace('validation: 0', 'validation: 0.5')),
+    args: plan,
+    says: /validation and test together hold out everything/,
+    exit: 3,
+  },
+  {
+    what: 'three mistakes at once',
+    files: recipe((t) => t.replace('classify', 'sort').replace('epochs: 3', 'epochs: x\n  bogus: 1')),
+    args: plan,
+    says: /recipe\.yaml: 3 problems\n.*:2:7 task[\s\S]*:14:11 train\.epochs[\s\S]*:15:3 train\.bogus/,
+    exit: 3,
+  },
+  // data
+  {
+    what: 'no such data file',
+    files: { 'rows.csv': csv },
+    args: data('row.csv'),
+    says: /row\.csv: no such file or folder; fix: did you mean "rows\.csv"/,
+    exit: 4,
+  },
+  {
+    what: 'unknown extension',
+    files: { 'rows.xlsx': 'x' },
+    args: data('rows.xlsx'),
+    says: /rows\.xlsx: the format of this file is not known; allowed: .*\.csv/,
+    exit: 4,
+  },
+  { what: 'empty CSV', files: { 'a.csv': '' }, args: data('a.csv'), says: /a\.csv: is empty/, exit: 4 },
+  {
+    what: 'header without rows',
+    files: { 'a.csv': 'text,label\n' },
+    args: data('a.csv'),
+    says: /a\.csv: no rows/,
+    exit: 4,
+  },
+  {
+    what: 'same column twice',
+    files: { 'a.csv': 'text,text\na,b\n' },
+    args: data('a.csv'),
+    says: /a\.csv:1: two columns have the same name; seen: "text"/,
+    exit: 4,
+  },
+  {
+    what: 'quote never closed',
+    files: { 'a.csv': 'text,label\na,b\n"c,d\ne,f\n' },
+    args: data('a.csv'),
+    says: /a\.csv:3: a quoted field that starts here is never closed/,
+    exit: 4,
+  },
+  {
+    what: 'columns that fit no task',
+    files: { 'a.csv': 'foo,bar\n1,2\n' },
+    args: data('a.csv'),
+    says: /the columns fit no task; seen: \["foo","bar"\]/,
+    exit: 2,
+  },
+  {
+    what: 'columns that do not fit the task',
+    files: { 'a.csv': 'foo,bar\n1,2\n' },
+    args: data('a.csv', '--task', 'classify'),
+    says: /do not give what task classify needs; seen: \["foo","bar"\].*data\.columns/,
+    exit: 4,
+  },
+  {
+    what: 'mapped column that is not there',
+    files: { 'a.csv': csv },
+    args: data('a.csv', '-t', 'classify', '--set', 'data.columns.label=lable'),
+    says: /data\.columns\.label: no such column; seen: "lable".*did you mean "label"/,
+    exit: 4,
+  },
+  {
+    what: 'one class only',
+    files: { 'a.csv': 'text,label\na b,x\nc d,x\n' },
+    args: data('a.csv'),
+    says: /at least two classes; seen: \["x"\]/,
+    exit: 4,
+  },
+  {
+    what: 'no row of the right encoding',
+    files: { 'a.csv': Buffer.from('text,label\ncaf\xe9 \xe9t\xe9,a\n\xe9,b\n', 'latin1') },
+    args: data('a.csv', '-t', 'classify'),
+    says: /none of 2 rows can be used; seen: "2 rows: encoding.*fix: set data\.encoding, for example windows-1252/,
+    exit: 4,
+  },
+  {
+    what: 'unknown encoding',
+    files: { 'a.csv': csv },
+    args: data('a.csv', '--set', 'data.encoding=utf-99'),
+    says: /unknown text encoding; seen: "utf-99"/,
+    exit: 4,
+  },
+  {
+    what: 'binary file',
+    files: { 'a.csv': new Uint8Array([65, 0, 66, 10]) },
+    args: data('a.csv'),
+    says: /a\.csv: holds zero bytes, so it is not text/,
+    exit: 4,
+  },
+  {
+    what: 'damaged gzip',
+    files: { 'a.csv.gz': gzipSync(csv.repeat(50)).subarray(0, 40) },
+    args: data('a.csv.gz'),
+    says: /a\.csv\.gz: cannot be read.*damaged or cut short/,
+    exit: 4,
+  },
+  {
+    what: 'JSONL without one good line',
+    files: { 'a.jsonl': '{"text": \n[1]\n' },
+    args: data('a.jsonl', '-t', 'classify'),
+    says: /none of 2 rows can be used; seen: "2 rows: parse, first at line 1/,
+    exit: 4,
+  },
+  {
+    what: 'JSON that is no list',
+    files: { 'a.json': '{"text": "a"}' },
+    args: data('a.json'),
+    says: /a\.json: expected an array of objects/,
+    exit: 4,
+  },
+  {
+    what: 'Parquet that is none',
+    files: { 'a.parquet': csv },
+    args: data('a.parquet'),
+    says: /a\.parquet: not a readable Parquet file/,
+    exit: 4,
+  },
+  {
+    what: 'folder without data',
+    files: { 'd/readme.md': 'x' },
+    args: data('d'),
+    says: /nothing in this folder looks like data; seen: \["readme\.md"\]/,
+    exit: 4,
+  },
+  {
+    what: 'images that are none',
+    files: { 'd/cat/1.png': png, 'd/dog/1.png': png },
+    args: data('d', '-t', 'image-classify'),
+    says: /none of 2 rows can be used; seen: "2 rows: image.*damaged image/,
+    exit: 4,
+  },
+  {
+    what: 'raw arrays with a wrong header',
+    files: { 'd/header.json': '{"files": {"train.images.u8": {"dtype": "float32", "shape": [1]}}}' },
+    args: data('d'),
+    says: /header\.json: not a header of raw arrays/,
+    exit: 4,
+  },
+  {
+    what: 'more held out than there is',
+    files: recipe((t) => t.replace('test: 0', 'test: 50')),
+    args: plan,
+    says: /data\.test: more rows are to be held out than there are; seen: 50; allowed: below 4/,
+    exit: 4,
+  },
+  {
+    what: 'split that a set does not have',
+    files: recipe(),
+    args: data('builtin:support-requests#dev'),
+    says: /no split "dev"; allowed: train, validation, test, unlabeled, history/,
+    exit: 4,
+  },
+  {
+    what: 'unknown generated set',
+    args: data('builtin:suport-requests'),
+    says: /builtin:suport-requests: unknown generated set.*did you mean "support-requests"/,
+    exit: 4,
+  },
+  {
+    what: 'unknown option of a generated set',
+    args: data('builtin:support-requests', '--set', 'data.options.typoz=0.1'),
+    says: /data\.options\.typoz: unknown option; seen: 0\.1; allowed: .*did you mean "typos"/,
+    exit: 3,
+  },
+  {
+    what: 'unknown public set',
+    args: data('dataset:banking'),
+    says: /dataset:banking: unknown data set.*did you mean "banking77"/,
+    exit: 4,
+  },
+  {
+    what: 'public set without DECANT_DATA',
+    args: data('dataset:banking77'),
+    says: /DECANT_DATA is not set; fix: get it from github\.com\/PolyAI-LDN.*docs\/data\.md/,
+    exit: 4,
+  },
+  {
+    what: 'public set that is not there',
+    args: data('dataset:sst2'),
+    env: { DECANT_DATA: 'sets' },
+    says: /train\.jsonl was not found; seen: "sets\/sst2"; fix: get it from github\.com\/harvardnlp/,
+    exit: 4,
+  },
+  {
+    what: 'public set with other content',
+    files: { 'sets/names/names.txt': 'emma\nolivia\n' },
+    args: data('dataset:names', '-t', 'generate'),
+    env: { DECANT_DATA: 'sets' },
+    says: /the content is not that of dataset:names; seen: "sha256 .*data\.acceptChanged: true/,
+    exit: 4,
+  },
+  {
+    what: 'hub data set without owner',
+    args: data('hub:imdb'),
+    says: /a hub data set needs owner and name; seen: "hub:imdb"/,
+    exit: 4,
+  },
+  {
+    what: 'unknown kind of reference',
+    args: data('datset:sst2'),
+    says: /unknown kind of data reference; seen: "datset:sst2".*did you mean "dataset"/,
+    exit: 4,
+  },
+];
+
+describe('bad input', () => {
+  let root: string;
+  beforeAll(() => {
+    root = mkdtempSync(join(tmpdir(), 'decant-bad-'));
+  });
+  afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+  it.each(cases.map((c, i) => ({ ...c, i })))(
+    '$what -> exit $exit',
+    async ({ files = {}, args, env = {}, says, exit, i }) => {
+      const cwd = join(root, String(i));
+      await mkdir(cwd);
+      for (const [name, content] of Object.entries(files)) {
+        await mkdir(dirname(join(cwd, name)), { recursive: true });
+        await writeFile(join(cwd, name), content);
+      }
+      const located = Object.fromEntries(Object.entries(env).map(([k, v]) => [k, join(cwd, v)]));
+      const run = async (more: string[]) => {
+        let [out, err] = ['', ''];
+        const io = {
+          stdout: { write: (t: string) => (out += t) },
+          stderr: { write: (t: string) => (err += t) },
+          stdin: {},
+          env: located,
+          cwd,
+        };
+        const code = await runCli([...args, ...more], io, '0.0.0');
+        return { code, out, err: err.replaceAll(`${cwd}/`, '') };
+      };
+      const { code, err } = await run([]);
+      expect(err).toMatch(says);
+      expect(code).toBe(exit);
+      expect(err).not.toMatch(/\n\s+at /);
+      // The same as JSON, for programs; complaints of the command line itself stay text.
+      const json = await run(['--json']);
+      expect(json.code).toBe(exit);
+      if (exit !== 2)
+        expect(JSON.parse(json.out)).toMatchObject({
+          error: {
+            exitCode: exit,
+            message: expect.stringMatching(new RegExp(says.source.replaceAll('sets\\/', '.*sets\\/'))),
+          },
+        });
+    },
+  );
+});
