@@ -1,6 +1,7 @@
-import { allocate, fromFloat16Bits, toFloat16Bits } from '../../graph/dtype.ts';
+import { allocate, toFloat16Bits } from '../../graph/dtype.ts';
 import { type NDArray, ndarray, toNumbers } from '../../graph/ndarray.ts';
 import { DecantError } from '../../util/errors.ts';
+import { halfTable } from './half.ts';
 import { bytesOf, float32From, payloadView, writeFloat32 } from './payload.ts';
 import type { HiddenSignal, LogitsSignal } from './signal.ts';
 
@@ -52,10 +53,11 @@ export function decodeLogits16(payload: Uint8Array): LogitsSignal {
   const rows = view.getUint32(0, true);
   const vocab = view.getUint32(4, true);
   const values = new Float32Array(rows * vocab);
+  const half = halfTable();
   for (let r = 0, at = 8, o = 0; r < rows; r++) {
     const base = view.getFloat32(at, true);
     at += 4;
-    for (let c = 0; c < vocab; c++, at += 2) values[o++] = base + fromFloat16Bits(view.getUint16(at, true));
+    for (let c = 0; c < vocab; c++, at += 2) values[o++] = base + half[payload[at] | (payload[at + 1] << 8)];
   }
   return { form: 'logits', logits: ndarray(values, [rows, vocab]) };
 }

@@ -26,13 +26,14 @@ export interface StoreOptions {
   segmentBytes?: number;
 }
 
+/** A record of the store; ask for its key and signal before asking for the next record. */
 export interface StoredRecord {
   /** 32 hexadecimal digits. */
-  key: string;
-  form: FormName;
-  source: SignalSource | undefined;
-  bytes: number;
-  /** Decodes the payload; call it before asking for the next record. */
+  readonly key: string;
+  readonly form: FormName;
+  readonly source: SignalSource | undefined;
+  readonly bytes: number;
+  /** Decodes the payload. */
   read(): Signal;
 }
 
@@ -215,7 +216,9 @@ export function openSignalStore(folder: string, options: StoreOptions = {}): Sig
   }
 
   const describe = (r: ScannedRecord): StoredRecord => ({
-    key: keyToHex(keyAt(r.bytes, r.at)),
+    get key() {
+      return keyToHex(keyAt(r.bytes, r.at));
+    },
     form: formName(formAt(r.bytes, r.at)) ?? (`form ${formAt(r.bytes, r.at)}` as FormName),
     source: state.sources.get(sourceAt(r.bytes, r.at)),
     bytes: RECORD_HEAD + r.length,
