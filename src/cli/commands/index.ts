@@ -4,6 +4,7 @@ import { addDoctor } from './doctor.ts';
 import { addInit } from './init.ts';
 import { addPlan } from './plan.ts';
 import { addSchema } from './schema.ts';
+import { addVectors } from './vectors.ts';
 
 /** Every command, in the order of the help. A new one is a file in this folder and a line here. */
-export const commands: readonly AddCommand[] = [addInit, addPlan, addData, addSchema, addDoctor];
+export const commands: readonly AddCommand[] = [addInit, addPlan, addData, addSchema, addVectors, addDoctor];
