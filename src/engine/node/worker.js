@@ -62,17 +62,23 @@ const toTensor = (a) => new ort.Tensor(/** @type {any} */ (a.dtype), /** @type {
 
 /** @param {ort.Tensor} t @returns {WireArray} */
 const toWire = (t) => {
-  const data = /** @type {any} */ (t.data);
+  const data = bitsOf(t);
   // a view of a larger buffer cannot be transferred alone
   const own = data.byteLength === data.buffer.byteLength ? data : data.slice();
   return { dtype: /** @type {any} */ (t.type), shape: [...t.dims], data: own };
+};
+
+/** The elements; float16 as raw bits also where the platform has Float16Array. @param {ort.Tensor} t @returns {any} */
+const bitsOf = (t) => {
+  const data = /** @type {any} */ (t.data);
+  return t.type === 'float16' ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data;
 };
 
 /** @param {ort.Tensor} t @returns {WireArray} */
 const copyWire = (t) => ({
   dtype: /** @type {any} */ (t.type),
   shape: [...t.dims],
-  data: /** @type {any} */ (t.data).slice(),
+  data: bitsOf(t).slice(),
 });
 
 /** @param {ort.Tensor} t */
