@@ -1,4 +1,4 @@
-import type { NDArray, Tensor, TensorType } from '../graph/index.ts';
+import { input, type NDArray, type Shape, spec, type Tensor, type TensorType } from '../graph/index.ts';
 import { DecantError } from '../util/errors.ts';
 import { closest } from '../util/suggest.ts';
 import { initParams, type ParamSpecs, type Params } from './params.ts';
@@ -69,3 +69,25 @@ function pickTap(all: Map<string, Tensor>, path: string): Tensor {
     fix: near ? `did you mean '${near}'?` : 'list the paths with `tapPaths(model)`',
   });
 }
+
+/**
+ * All paths that `applyWithTaps` and methods can ask for, in the order of the forward pass, with shapes
+ * (`bert.encoder.layer.0` to `[batch, sequence, 256]`). Traces the forward pass; nothing is executed.
+ */
+export function tapShapes(model: Pick<AnyModel, 'params' | 'inputs' | 'forward'>): Map<string, Shape> {
+  const taps = new Map<string, Tensor>();
+  const inner = (t: TensorType): TensorType => (t.dtype === 'int64' ? spec(t.shape, 'int32') : t);
+  const names = Object.keys(model.params).filter((n) => model.params[n].tiedTo === undefined);
+  const fields = Object.keys(model.inputs);
+  const params = Object.fromEntries(names.map((n) => [n, input(n, model.params[n].shape)]));
+  const inputs = Object.fromEntries(
+    fields.map((f) => [f, input(f, inner(model.inputs[f]).shape, inner(model.inputs[f]).dtype)]),
+  );
+  model.forward(scopeOf(params, { taps }), inputs);
+  return new Map([...taps].map(([path, t]) => [path, t.shape]));
+}
+
+/** All tap paths of a model, in the order of the forward pass. */
+export const tapPaths = (model: Pick<AnyModel, 'params' | 'inputs' | 'forward'>): string[] => [
+  ...tapShapes(model).keys(),
+];

@@ -4,10 +4,9 @@ import {
   cast,
   concat,
   type Dim,
-  dimAdd,
   dimMul,
   expandDims,
-  lessEqual,
+  lift,
   logicalAnd,
   notEqual,
   reshape,
@@ -15,6 +14,7 @@ import {
   size,
   type Tensor,
   transpose,
+  where,
 } from '../../graph/index.ts';
 
 /** `[batch, seq, heads · width]` to `[batch, heads, seq, width]`. */
@@ -31,8 +31,21 @@ export function mergeHeads(x: Tensor): Tensor {
 /** A padding mask `[batch, keys]` (1 = real token) as `[batch, 1, 1, keys]` bool. */
 export function paddingMask(mask: Tensor): Tensor {
   const real = mask.dtype === 'bool' ? mask : notEqual(mask, 0);
-  return expandDims(expandDims(real, 1), 1);
+  return expandDims(real, [1, 2]);
 }
+
+/** Score of a hidden key. Finite, so that a query that sees nothing attends to all alike instead of giving NaN. */
+const HIDDEN = -1e9;
+
+/**
+ * What is added to attention scores: 0 where `visible`, -1e9 elsewhere. Made once per forward pass: each layer then
+ * has one addition, and nothing to do in the backward pass.
+ */
+export const attentionBias = (visible: Tensor): Tensor => where(visible, lift(0), lift(HIDDEN));
+
+/** The bias of a padding mask `[batch, keys]`; undefined without one. */
+export const paddingBias = (mask: Tensor | undefined): Tensor | undefined =>
+  mask && attentionBias(paddingMask(mask));
 
 /** Positions past .. past + seq - 1 as int32 `[seq]`. */
 export const queryPositions = (seq: Dim, past: Dim): Tensor =>
@@ -44,7 +57,7 @@ export interface AttentionInput {
   /** `[batch, kvHeads, keys, width]`; heads must be a multiple of kvHeads (grouped-query attention). */
   k: Tensor;
   v: Tensor;
-  /** bool, broadcastable to `[batch, heads, seq, keys]` */
+  /** Broadcastable to `[batch, heads, seq, keys]`: float (added to the scores) or bool (true is seen). */
   mask?: Tensor;
   scale?: number;
 }

@@ -58,7 +58,7 @@ export function bagClassifier(
   const init = normalInit(1 / Math.sqrt(c.width));
   return {
     architecture: 'BagForSequenceClassification',
-    config: { architectures: ['BagForSequenceClassification'], model_type: 'bert', ...c },
+    config: { architectures: ['BagForSequenceClassification'], model_type: 'bert', ...c, num_labels: labels },
     params: {
       ...prefixed('embeddings.words', embeddingParams(c.vocab_size, c.width, init)),
       ...(c.ngrams > 1 ? prefixed('embeddings.ngrams', embeddingParams(c.buckets, c.width, init)) : {}),

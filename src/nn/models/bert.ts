@@ -13,7 +13,7 @@ import {
   tanh,
 } from '../../graph/index.ts';
 import { DecantError } from '../../util/errors.ts';
-import { attend, mergeHeads, paddingMask, splitHeads } from '../layers/attention.ts';
+import { attend, mergeHeads, paddingBias, splitHeads } from '../layers/attention.ts';
 import { dropout } from '../layers/dropout.ts';
 import { embedding, embeddingParams } from '../layers/embedding.ts';
 import { linear, linearParams } from '../layers/linear.ts';
@@ -127,7 +127,7 @@ export function bertEncoder(s: Scope, c: BertConfig, inputs: TextInputs): Tensor
   const words = embedding(e.at('word_embeddings'), inputs.input_ids);
   let x = layerNorm(e.at('LayerNorm'), add(add(words, types), positions), c.layer_norm_eps);
   x = e.tap(dropout(e, x, c.hidden_dropout_prob));
-  const mask = inputs.attention_mask ? paddingMask(inputs.attention_mask) : undefined;
+  const mask = paddingBias(inputs.attention_mask);
   const hidden = [x];
   for (let i = 0; i < c.num_hidden_layers; i++) {
     x = bertLayer(s.at(`encoder.layer.${i}`), c, x, mask);
@@ -189,7 +189,7 @@ export function bertClassifier(
   const init = normalInit(c.initializer_range);
   return {
     architecture: 'BertForSequenceClassification',
-    config: { architectures: ['BertForSequenceClassification'], ...c },
+    config: { architectures: ['BertForSequenceClassification'], ...c, num_labels: labels },
     params: {
       ...prefixed('bert', bertParams(c)),
       ...prefixed('bert.pooler.dense', linearParams(c.hidden_size, c.hidden_size, { init })),
@@ -218,7 +218,7 @@ export function bertTokenClassifier(
   const c = { ...bertDefaults, ...config } as BertConfig;
   return {
     architecture: 'BertForTokenClassification',
-    config: { architectures: ['BertForTokenClassification'], ...c },
+    config: { architectures: ['BertForTokenClassification'], ...c, num_labels: labels },
     params: {
       ...prefixed('bert', bertParams(c)),
       ...prefixed(

@@ -1,5 +1,5 @@
 import { causalMask, type Dim, dimAdd, spec, sym, type Tensor, type TensorType } from '../../graph/index.ts';
-import { bothMasks, paddingMask, queryPositions } from '../layers/attention.ts';
+import { attentionBias, bothMasks, paddingMask, queryPositions } from '../layers/attention.ts';
 
 /** Keys and values of earlier tokens, one pair per layer: `[batch, kvHeads, past, width]`. */
 export type PastKeyValues = readonly { readonly key: Tensor; readonly value: Tensor }[];
@@ -29,7 +29,7 @@ export interface DecoderShape {
   headWidth: number;
 }
 
-/** What every decoder needs before its layers: positions `[batch or 1, seq]`, the attention mask, past length. */
+/** What every decoder needs before its layers: positions `[batch or 1, seq]`, what is added to attention scores, past length. */
 export function decoderFrame(inputs: DecoderInputs): { positions: Tensor; mask: Tensor; past: Dim } {
   const seq = inputs.input_ids.shape[1];
   const past: Dim = inputs.past ? inputs.past[0].key.shape[2] : 0;
@@ -37,7 +37,7 @@ export function decoderFrame(inputs: DecoderInputs): { positions: Tensor; mask: 
   const padding = inputs.attention_mask ? paddingMask(inputs.attention_mask) : undefined;
   return {
     positions: inputs.position_ids ?? queryPositions(seq, past),
-    mask: bothMasks(causal, padding)!,
+    mask: attentionBias(bothMasks(causal, padding)!),
     past,
   };
 }

@@ -1,5 +1,5 @@
 import { add, arange, gather, relu, type Tensor } from '../../graph/index.ts';
-import { attend, mergeHeads, paddingMask, splitHeads } from '../layers/attention.ts';
+import { attend, mergeHeads, paddingBias, splitHeads } from '../layers/attention.ts';
 import { dropout } from '../layers/dropout.ts';
 import { embedding, embeddingParams } from '../layers/embedding.ts';
 import { linear, linearParams } from '../layers/linear.ts';
@@ -73,7 +73,7 @@ export function distilbertEncoder(s: Scope, c: DistilBertConfig, inputs: TextInp
   const words = embedding(e.at('word_embeddings'), inputs.input_ids);
   const positions = gather(e.param('position_embeddings.weight'), arange(inputs.input_ids.shape[1]), 0);
   let x = e.tap(dropout(e, layerNorm(e.at('LayerNorm'), add(words, positions), EPS), c.dropout));
-  const mask = inputs.attention_mask ? paddingMask(inputs.attention_mask) : undefined;
+  const mask = paddingBias(inputs.attention_mask);
   const hidden = [x];
   for (let i = 0; i < c.n_layers; i++) {
     const l = s.at(`transformer.layer.${i}`);
@@ -104,7 +104,7 @@ export function distilbertClassifier(
   const init = normalInit(c.initializer_range);
   return {
     architecture: 'DistilBertForSequenceClassification',
-    config: { architectures: ['DistilBertForSequenceClassification'], ...c },
+    config: { architectures: ['DistilBertForSequenceClassification'], ...c, num_labels: labels },
     params: {
       ...prefixed('distilbert', distilbertParams(c)),
       ...prefixed('pre_classifier', linearParams(c.dim, c.dim, { init })),

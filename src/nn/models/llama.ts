@@ -173,14 +173,15 @@ export function llama(config: Partial<LlamaConfig>): DecoderModel {
   };
 }
 
-/** cos and sin of position × frequency, for `rotary`: `[batch or 1, 1, seq, width / 2]`. */
+/** cos and sin of position × frequency with both places of a pair filled, for `rotary`: `[batch or 1, 1, seq, width]`. */
 function ropeTables(
   positions: Tensor,
   inverse: Float32Array,
   scale: number,
 ): { cosine: Tensor; sine: Tensor } {
   const p = cast(positions.rank === 1 ? expandDims(positions, 0) : positions, 'float32');
-  const angles = mul(expandDims(p, 2), constant(ndarray(inverse, [1, 1, inverse.length])));
+  const both = Float32Array.of(...inverse, ...inverse);
+  const angles = mul(expandDims(p, 2), constant(ndarray(both, [1, 1, both.length])));
   const scaled = (x: Tensor): Tensor => expandDims(scale === 1 ? x : mul(x, scale), 1);
   return { cosine: scaled(cos(angles)), sine: scaled(sin(angles)) };
 }
