@@ -83,8 +83,15 @@ export function withoutDuplicates(
 ): Example[] {
   const seen = new Map<string, Example>();
   const distinct = items.filter((e) => {
-    const key = `${inputKey(e)}\u0000${e.label ?? ''}`;
-    const earlier = seen.get(key);
+    const input = inputKey(e);
+    const first = seen.get(input);
+    if (!first) {
+      seen.set(input, e);
+      return true;
+    }
+    // The same input with another label is no duplicate; it is remembered under both.
+    const key = `${input}\u0000${e.label}`;
+    const earlier = first.label === e.label ? first : seen.get(key);
     if (!earlier) {
       seen.set(key, e);
       return true;

@@ -107,6 +107,8 @@ function convert(
   }
 }
 
+const PLAIN = /^[!-~]+(?: [!-~]+)*$/;
+
 function text(value: unknown, column: string, how: TextNormalization): string {
   if (
     typeof value !== 'string' &&
@@ -119,6 +121,8 @@ function text(value: unknown, column: string, how: TextNormalization): string {
       `${column} holds ${Array.isArray(value) ? 'a list' : 'an object'} where text is expected`,
     );
   const raw = String(value);
+  // Most rows: printable ASCII with single spaces needs no cleaning.
+  if (PLAIN.test(raw)) return how.lowercase ? raw.toLowerCase() : raw;
   const damage = encodingDamage(raw);
   if (damage) throw new Rejected('encoding', `${column}: ${damage}`);
   const clean = normalizeText(raw, how);

@@ -15,7 +15,7 @@ import {
 
 /** Options of `builtin:support-requests`. */
 export const supportRequestOptions = z.strictObject({
-  train: z.number().int().positive().default(800).describe('labelled requests the student may learn from'),
+  train: z.number().int().positive().default(400).describe('labelled requests the student may learn from'),
   validation: z
     .number()
     .int()
@@ -23,26 +23,26 @@ export const supportRequestOptions = z.strictObject({
     .default(500)
     .describe('labelled requests for early stopping and tuning'),
   test: z.number().int().positive().default(2000).describe('labelled requests for the final figures'),
-  unlabeled: z.number().int().nonnegative().default(12000).describe('requests without a label'),
+  unlabeled: z.number().int().nonnegative().default(10_000).describe('requests without a label'),
   history: z
     .number()
     .int()
     .nonnegative()
-    .default(12000)
+    .default(10_000)
     .describe('labelled requests of the past that only the teacher learns from'),
   contrast: z
     .number()
     .min(0)
     .max(1)
-    .default(0.7)
+    .default(0.8)
     .describe('share of requests that also mention something that is not asked for'),
   misleading: z
     .number()
     .min(0)
     .max(1)
-    .default(0.5)
+    .default(0.1)
     .describe('share of those mentions in the very words that ask for them'),
-  typos: z.number().min(0).max(1).default(0.04).describe('chance that a word is misspelt'),
+  typos: z.number().min(0).max(1).default(0.05).describe('chance that a word is misspelt'),
   vague: z.number().min(0).max(1).default(0.03).describe('share of requests that fit two intents'),
   noise: z.number().min(0).max(1).default(0).describe('share of training labels that are wrong'),
   seed: z.number().int().default(1).describe('seed of the generator'),
@@ -67,8 +67,7 @@ export function supportRequests(input: SupportRequestOptions = {}): GeneratedSet
         // Classes take turns, so that every prefix is balanced.
         const { text, intent } = request(rng, names[i % names.length], o);
         if (split === 'unlabeled') return { text };
-        const label =
-          noise > 0 && rng.uniform() < noise ? rng.pick(names.filter((n) => n !== intent)) : intent;
+        const label = noise > 0 && rng.uniform() < noise ? otherThan(rng, intent) : intent;
         return { text, intent: label };
       });
     };
@@ -99,12 +98,10 @@ function request(
     const wanted = fill(rng, rng.pick(intents[intent].ask));
     if (rng.uniform() < o.contrast) {
       const mentions = Array.from({ length: rng.uniform() < 0.5 ? 2 : 1 }, () => {
-        const other = intents[rng.pick(names.filter((n) => n !== intent))];
+        const other = intents[otherThan(rng, intent)];
         return fill(
           rng,
-          rng.pick(
-            rng.uniform() < o.misleading ? other.ask.map((ask) => `the request to ${ask}`) : other.mention,
-          ),
+          rng.uniform() < o.misleading ? `the request to ${rng.pick(other.ask)}` : rng.pick(other.mention),
         );
       });
       const unwanted = mentions.join(' and ');
@@ -115,24 +112,35 @@ function request(
   if (rng.uniform() < 0.35) sentence = `${sentence}, ${rng.pick(closers)}`;
   if (rng.uniform() < 0.5) sentence = sentence.toLowerCase();
   if (rng.uniform() < 0.3) sentence = sentence.replace(/,/g, '');
-  return {
-    text: sentence
-      .split(' ')
-      .map((word) => (rng.uniform() < o.typos ? misspell(rng, word) : word))
-      .join(' '),
-    intent,
-  };
+  return { text: withTypos(rng, sentence, o.typos), intent };
+}
+
+/** An intent that is not this one. */
+const otherThan = (rng: Rng, intent: string): string =>
+  names[(names.indexOf(intent) + 1 + rng.int(names.length - 1)) % names.length];
+
+/** Misspells each word with a probability; the distance to the next one is drawn, not every word. */
+function withTypos(rng: Rng, sentence: string, chance: number): string {
+  if (chance <= 0) return sentence;
+  const gap = (): number =>
+    chance >= 1 ? 0 : Math.floor(Math.log(1 - rng.uniform()) / Math.log(1 - chance));
+  let at = gap();
+  const words = sentence.split(' ');
+  if (at >= words.length) return sentence;
+  for (; at < words.length; at += 1 + gap()) words[at] = misspell(rng, words[at]);
+  return words.join(' ');
 }
 
 function fill(rng: Rng, phrase: string): string {
+  if (!phrase.includes('{')) return phrase;
   const low = rng.int(plans.length - 1);
   const high = low + 1 + rng.int(plans.length - 1 - low);
-  return phrase
-    .replace('{item}', rng.pick(items))
-    .replace('{n}', String(1000 + rng.int(9000)))
-    .replace('{thing}', rng.pick(things))
-    .replace('{low}', plans[low])
-    .replace('{high}', plans[high]);
+  return phrase.replace(/\{(\w+)\}/g, (_, slot: string) => {
+    if (slot === 'item') return rng.pick(items);
+    if (slot === 'thing') return rng.pick(things);
+    if (slot === 'n') return String(1000 + rng.int(9000));
+    return plans[slot === 'low' ? low : high];
+  });
 }
 
 const rows = ['qwertyuiop', 'asdfghjkl', 'zxcvbnm'];
