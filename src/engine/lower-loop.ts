@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, NodeProtoSchema, type ValueInfoProto } from 'onnx-buf';
 import { attribute, GraphBuilder, modelBytes, valueInfo } from '../graph/onnx/writer.ts';
+import { optimize } from '../graph/passes/optimize.ts';
 import { sym } from '../graph/shape.ts';
 import type { Tensor, TensorType } from '../graph/tensor.ts';
 import { type Graph, inputName } from '../graph/trace.ts';
@@ -13,7 +14,8 @@ const TRIPS = 'trips';
  * K steps of `graph` as one ONNX Loop: the state is carried, the other inputs come stacked `[K, ...]` and the other
  * outputs leave stacked `[K, ...]`. K is an input.
  */
-export function lowerLoop(graph: Graph, state: number): Lowered {
+export function lowerLoop(traced: Graph, state: number): Lowered {
+  const graph = optimize(traced);
   const stacked = (t: TensorType): TensorType => ({ shape: [sym('loop_trips'), ...t.shape], dtype: t.dtype });
   const outer = graph.inputs.map((t) => `outer.${inputName(t)}`);
   const kept = graph.inputs.map((t, i) => i < state && resolve(graph.outputs[i]) === t.node);

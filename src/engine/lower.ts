@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import { GraphBuilder, modelBytes, valueInfo } from '../graph/onnx/writer.ts';
+import { optimize } from '../graph/passes/optimize.ts';
 import type { Node } from '../graph/tensor.ts';
 import { assertClosed, type Graph, inputName, topologicalNodes } from '../graph/trace.ts';
 import { statePlan } from './state-plan.ts';
@@ -66,8 +67,9 @@ export function emitBody(
   return { outputs, origins };
 }
 
-/** Emits `graph` with `state` leading state inputs and outputs. */
-export function lower(graph: Graph, state = 0): Lowered {
+/** Optimizes and emits `graph` with `state` leading state inputs and outputs. */
+export function lower(traced: Graph, state = 0): Lowered {
+  const graph = optimize(traced);
   const builder = new GraphBuilder(false);
   const inputs = graph.inputs.map(inputName);
   for (const name of inputs) builder.reserve(name);

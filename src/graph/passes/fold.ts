@@ -1,7 +1,7 @@
 import { allocate, type DType } from '../dtype.ts';
 import { type NDArray, ndarray, setNumber, sizeOf, toNumbers } from '../ndarray.ts';
 import type { OpDef } from '../op.ts';
-import { evalDim, isConcrete } from '../shape.ts';
+import { type Dim, isConcrete, isSymbolic } from '../shape.ts';
 import { constantOp, inputOp, type Tensor, type TensorType } from '../tensor.ts';
 
 /** Largest result, in elements, that folding keeps as a constant. */
@@ -26,10 +26,17 @@ export function foldConstants(
   if (!small(types, LIMIT) || !small(inputs, OPERAND_LIMIT)) return undefined;
   const toRef = (a: NDArray) => ({ dtype: a.dtype, shape: a.shape, data: toNumbers(a) });
   const concrete = types.map((t) => ({ shape: t.shape as number[], dtype: t.dtype }));
+  // `size` and slices may depend on a symbolic size although their operands do not
+  let open = false;
+  const dim = (d: Dim): number => {
+    open ||= isSymbolic(d);
+    return isSymbolic(d) ? 0 : d;
+  };
   const data = op.evaluate(
     inputs.map((t) => toRef(t.node.attrs.value)),
-    { attrs, types: concrete, dim: (d) => evalDim(d, {}), fromNDArray: toRef },
+    { attrs, types: concrete, dim, fromNDArray: toRef },
   );
+  if (open) return undefined;
   return concrete.map((t, i) => ndarray(rounded(data[i], t.dtype), t.shape, t.dtype));
 }
 
