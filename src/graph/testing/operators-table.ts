@@ -48,8 +48,8 @@ export async function operatorsTable(): Promise<string> {
     '',
     'Each operator is defined once (`src/graph/ops`): shape rule, float64 evaluation, gradient, ONNX. The oracle runs',
     'all of them in all dtypes listed; onnxruntime-node runs them on the CPU but for the refusals listed, which were',
-    'found by trying; onnxruntime-web is given the same ONNX operators. *checked*: the gradient (and the gradient of',
-    'the gradient) is compared with finite differences in float64. *yes*: it is differentiated inside the gradient of',
+    'found by trying; onnxruntime-web is given the same ONNX operators. _checked_: the gradient (and the gradient of',
+    'the gradient) is compared with finite differences in float64. _yes_: it is differentiated inside the gradient of',
     'another operator. ONNX operators in brackets are onnxruntime’s own, used for training; exports use the standard',
     'ones.',
     '',
@@ -77,14 +77,14 @@ export async function operatorsTable(): Promise<string> {
 function skipped(): string[] {
   const found = [...Object.values(ELEMENTARY), ...Object.values(LAYERS)]
     .flat()
-    .flatMap((s) => (s.edges?.() ?? []).flatMap((e) => (e.skipOrt ? [`* \`${s.op}\`: ${e.skipOrt}`] : [])));
+    .flatMap((s) => (s.edges?.() ?? []).flatMap((e) => (e.skipOrt ? [`- \`${s.op}\`: ${e.skipOrt}`] : [])));
   return [
     '## Further limits of onnxruntime',
     '',
-    '* `topK`, `sort`: an array whose axis is not empty but which has no elements ends the process (a division by zero',
+    '- `topK`, `sort`: an array whose axis is not empty but which has no elements ends the process (a division by zero',
     '  in TopK). Shapes known to be empty are handled; symbolic sizes that turn out to be 0 are not.',
-    '* `erf`, `gelu`: float32 and float16 only, so the oracle is the only float64 engine for them.',
-    '* `scatterAdd` never becomes ScatterND: with reduction `add` it loses updates at two threads and more.',
+    '- `erf`, `gelu`: float32 and float16 only, so the oracle is the only float64 engine for them.',
+    '- `scatterAdd` never becomes ScatterND: with reduction `add` it loses updates at two threads and more.',
     ...found,
   ];
 }
