@@ -3,8 +3,18 @@ import { addData } from './data.ts';
 import { addDoctor } from './doctor.ts';
 import { addInit } from './init.ts';
 import { addPlan } from './plan.ts';
+import { addResume, addRun } from './run.ts';
 import { addSchema } from './schema.ts';
 import { addVectors } from './vectors.ts';
 
 /** Every command, in the order of the help. A new one is a file in this folder and a line here. */
-export const commands: readonly AddCommand[] = [addInit, addPlan, addData, addSchema, addVectors, addDoctor];
+export const commands: readonly AddCommand[] = [
+  addInit,
+  addPlan,
+  addRun,
+  addResume,
+  addData,
+  addSchema,
+  addVectors,
+  addDoctor,
+];

@@ -1,0 +1,447 @@
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import type { Example } from '../data/types.ts';
+import { measureLatency } from '../evaluate/latency.ts';
+import { fitLinearBaseline, linearBaselineLogits } from '../evaluate/linear-baseline.ts';
+import type { ReportData, ReportLatency } from '../evaluate/report/data.ts';
+import { type ExportedFile, exportStudent } from '../export/student.ts';
+import type { NDArray } from '../graph/index.ts';
+import { supervised } from '../methods/logits/kd.ts';
+import type { Method } from '../methods/method.ts';
+import { column } from '../methods/objective.ts';
+import { createInference } from '../nn/inference.ts';
+import type { AnyModel } from '../nn/model.ts';
+import { countParams, type Params } from '../nn/params.ts';
+import { storedLogits, type Teacher } from '../teachers/teacher.ts';
+import type { Encoded } from '../train/encoded.ts';
+import { matrixColumn, type TrainSettings, updatesFor } from '../train/job.ts';
+import { DecantError } from '../util/errors.ts';
+import { diskFolder } from '../util/node/disk-folder.ts';
+import { armLogits, trainArm } from './arm.ts';
+import { type BuiltModel, buildClassifier, type ModelSettings } from './build.ts';
+import { armValues, classificationMetrics } from './classify-metrics.ts';
+import {
+  comparisons,
+  confusions,
+  curves,
+  dataFacts,
+  differingExamples,
+  environment,
+  headline,
+  type MeasuredArm,
+  reliability,
+} from './classify-report.ts';
+import type { RunContext } from './context.ts';
+import { checkParity, type ParityResult } from './parity.ts';
+import { textOf } from './text.ts';
+
+/** What a finished run gives back. */
+export interface RunOutcome {
+  readonly report: ReportData;
+  readonly model: {
+    readonly folder: string;
+    readonly files: readonly ExportedFile[];
+    readonly parity: readonly ParityResult[];
+  };
+  readonly askedOfTeacher: number;
+}
+
+const labelOf = (e: Example): number => e.label ?? -1;
+
+/** Classification from data and teacher to a student folder: text, images, or feature vectors. */
+export async function runClassification(
+  ctx: RunContext,
+  teacher: Teacher & { seconds?: number },
+  method: Method,
+  methodConfig: unknown,
+): Promise<RunOutcome> {
+  const { recipe, data } = ctx;
+  const began = performance.now();
+  const classes = data.classes!;
+  const settings = recipe.train as unknown as TrainSettings;
+  const train = data.splits.train.items!;
+  const transfer = [...train, ...(data.splits.unlabeled?.items ?? [])];
+  const test = data.splits.test?.items ?? [];
+  if (test.length === 0)
+    throw new DecantError('data', 'there are no test rows to measure on', {
+      at: 'data.test',
+      fix: 'give a test source, or a share of the training rows',
+    });
+  const built = await buildClassifier(recipe.student as ModelSettings, {
+    task: recipe.task,
+    classes,
+    examples: transfer,
+    baseDir: ctx.baseDir,
+    at: 'student',
+  });
+
+  const shelf = ctx.signals.shelf({ teacher: teacher.id, signal: 'logits' });
+  const askTeacher = async (
+    rows: readonly Example[],
+    what: string,
+  ): Promise<{ logits: NDArray; asked: number }> => {
+    const task = ctx.progress.task(`teacher: ${what}`, rows.length, 'rows');
+    const result = await storedLogits(teacher, shelf, rows, {
+      batchSize: (recipe.teacher as { batchSize?: number } | undefined)?.batchSize ?? 64,
+      onProgress: (done) => task.update({ done }),
+      check: () => {
+        if (ctx.stopRequested())
+          throw new DecantError(
+            'interrupted',
+            'stopped while the teacher was answering; what it said is kept',
+            { fix: 'go on with: decant resume DIR' },
+          );
+      },
+    });
+    task.finish(
+      result.asked < rows.length ? `${rows.length - result.asked} of ${rows.length} from the store` : '',
+    );
+    return result;
+  };
+  const knowledge = await askTeacher(transfer, 'training rows');
+  const onTest = await askTeacher(test, 'test rows');
+  ctx.journal.event('signals', {
+    rows: transfer.length + test.length,
+    asked: knowledge.asked + onTest.asked,
+  });
+
+  const arms = await trainStudents(ctx, built, {
+    train,
+    transfer,
+    test,
+    knowledge: knowledge.logits,
+    settings,
+    method,
+    methodConfig,
+    teacherId: teacher.id,
+  });
+  const labels = Int32Array.from(test, labelOf);
+  const gold = test.map((_, i) => i).filter((i) => labels[i] >= 0);
+  const measured = await measure(ctx, {
+    teacher,
+    teacherLogits: onTest.logits,
+    arms,
+    built,
+    test,
+    labels,
+    gold,
+    train,
+  });
+  const exported = await exportBest(ctx, built, arms.distilled[0], classes, test);
+  const distilled = measured.find((a) => a.role === 'distilled')!;
+  const fp32 = exported.files.find((f) => f.path === 'onnx/model.onnx');
+  const int8 = exported.files.find((f) => f.path === 'onnx/model_quantized.onnx');
+  for (const a of measured)
+    if (a.role === 'distilled' || a.role === 'alone')
+      Object.assign(a, { bytes: fp32?.bytes, int8Bytes: int8?.bytes });
+  const options = { resamples: recipe.evaluate.bootstrap, level: recipe.evaluate.level };
+  const confusion = confusions(
+    distilled,
+    measured.find((a) => a.role === 'teacher'),
+    labels,
+    gold,
+    classes,
+  );
+  const report: ReportData = {
+    version: 1,
+    title: recipe.name ?? ctx.folder.path.split('/').at(-1) ?? 'run',
+    task: recipe.task,
+    method: method.slug,
+    created: new Date().toISOString(),
+    metric: gold.length > 0 ? 'accuracy' : 'agreement',
+    metrics: classificationMetrics(gold.length > 0, recipe.evaluate.topK),
+    gold:
+      gold.length === test.length
+        ? { kind: 'all' }
+        : gold.length > 0
+          ? { kind: 'sample', size: gold.length }
+          : { kind: 'none' },
+    headline: headline(measured, labels, gold, options),
+    arms: measured.map(({ outputs: _, ...arm }) => arm),
+    comparisons: comparisons(measured, labels, gold, options),
+    curves: curves(ctx.folder.metrics),
+    reliability: reliability(measured, labels, gold),
+    ...(confusion ? { confusion } : {}),
+    examples: differingExamples(ctx, distilled, onTest.logits, classes, recipe.evaluate.examples),
+    data: dataFacts(data),
+    environment: await environment(ctx, (performance.now() - began) / 1000 + (teacher.seconds ?? 0)),
+    warnings: warnings(test.length, gold.length, recipe.seeds.length),
+  };
+  return {
+    report,
+    model: { folder: ctx.folder.model, ...exported },
+    askedOfTeacher: knowledge.asked + onTest.asked,
+  };
+}
+
+function warnings(test: number, gold: number, seeds: number): string[] {
+  const out: string[] = [];
+  if (gold === 0)
+    out.push(
+      'The test rows carry no labels: accuracy is unknown, and everything here is agreement with the teacher.',
+    );
+  else if (gold < test) out.push(`Accuracy is measured on ${gold} labelled rows of ${test}.`);
+  if (gold > 0 && gold < 200) out.push(`${gold} labelled test rows are few: intervals are wide.`);
+  if (seeds === 1) out.push('One seed: how much the result varies from training to training is unknown.');
+  return out;
+}
+
+interface StudentJobs {
+  train: readonly Example[];
+  transfer: readonly Example[];
+  test: readonly Example[];
+  knowledge: NDArray;
+  settings: TrainSettings;
+  method: Method;
+  methodConfig: unknown;
+  teacherId: string;
+}
+
+interface TrainedStudent {
+  seed: number;
+  params: Params<NDArray>;
+  seconds: number;
+  logits: NDArray;
+}
+
+/** The distilled student and the same student without a teacher, for every seed, with equal numbers of updates. */
+async function trainStudents(
+  ctx: RunContext,
+  built: BuiltModel,
+  jobs: StudentJobs,
+): Promise<{ distilled: TrainedStudent[]; alone: TrainedStudent[] }> {
+  const { recipe } = ctx;
+  const rows = built.encode(jobs.transfer, jobs.settings.buckets);
+  const test = built.encode(jobs.test);
+  const labelled = jobs.train.filter((e) => labelOf(e) >= 0);
+  const labelledRows = built.encode(labelled, jobs.settings.buckets);
+  const validation = ctx.data.splits.validation?.items?.filter((e) => labelOf(e) >= 0) ?? [];
+  const watched: Encoded | undefined = validation.length > 0 ? built.encode(validation) : undefined;
+  const updates = updatesFor(jobs.settings, rows.size);
+  const out = { distilled: [] as TrainedStudent[], alone: [] as TrainedStudent[] };
+  const finish = async (
+    seed: number,
+    trained: { params: Params<NDArray>; seconds: number },
+  ): Promise<TrainedStudent> => ({
+    seed,
+    ...trained,
+    logits: await armLogits(ctx, built.model, trained.params, test),
+  });
+  for (const [i, seed] of recipe.seeds.entries()) {
+    const base = {
+      seed,
+      model: built.model,
+      start: built.start,
+      settings: jobs.settings,
+      validation: watched,
+      updates,
+    };
+    const counted = recipe.seeds.length > 1 ? ` ${i + 1}/${recipe.seeds.length}` : '';
+    const distilled = await trainArm(ctx, {
+      ...base,
+      name: 'distilled',
+      title: `student${counted}`,
+      method: jobs.method,
+      config: jobs.methodConfig,
+      rows,
+      signals: matrixColumn(column.teacherLogits, jobs.knowledge),
+      probe: recipe.train.probe && i === 0,
+      depends: jobs.teacherId,
+    });
+    out.distilled.push(await finish(seed, distilled));
+    if (recipe.evaluate.baselines.withoutTeacher && labelled.length > 0) {
+      const alone = await trainArm(ctx, {
+        ...base,
+        name: 'alone',
+        title: `without teacher${counted}`,
+        method: supervised,
+        config: supervised.config.parse({}),
+        rows: labelledRows,
+        depends: null,
+      });
+      out.alone.push(await finish(seed, alone));
+    }
+  }
+  return out;
+}
+
+interface MeasureInput {
+  teacher: Teacher & { seconds?: number };
+  teacherLogits: NDArray;
+  arms: { distilled: TrainedStudent[]; alone: TrainedStudent[] };
+  built: BuiltModel;
+  test: readonly Example[];
+  labels: Int32Array;
+  gold: readonly number[];
+  train: readonly Example[];
+}
+
+async function measure(ctx: RunContext, m: MeasureInput): Promise<MeasuredArm[]> {
+  const { recipe } = ctx;
+  const classes = ctx.data.classes!.length;
+  const options = {
+    topK: recipe.evaluate.topK,
+    resamples: recipe.evaluate.bootstrap,
+    level: recipe.evaluate.level,
+  };
+  const arm = (
+    base: Omit<MeasuredArm, 'values' | 'outputs' | 'seeds'>,
+    seeds: readonly (number | string)[],
+    logits: readonly NDArray[],
+    versus: NDArray | undefined,
+  ): MeasuredArm => ({
+    ...base,
+    seeds: [...seeds],
+    outputs: { seeds, logits },
+    values: armValues({ seeds, logits }, m.labels, m.gold, versus, classes, options),
+  });
+  const out: MeasuredArm[] = [
+    arm(
+      {
+        id: 'teacher',
+        role: 'teacher',
+        name: 'Teacher',
+        about: m.teacher.name,
+        parameters: m.teacher.parameters,
+        trainSeconds: m.teacher.seconds,
+      },
+      ['-'],
+      [m.teacherLogits],
+      undefined,
+    ),
+  ];
+  const student = (
+    id: 'distilled' | 'alone',
+    name: string,
+    list: TrainedStudent[],
+    latency?: ReportLatency[],
+  ): void => {
+    if (list.length === 0) return;
+    const seconds = list.reduce((s, t) => s + t.seconds, 0) / list.length;
+    const about = String(recipe.student.architecture ?? recipe.student.from);
+    out.push(
+      arm(
+        {
+          id,
+          role: id,
+          name,
+          about,
+          parameters: countParams(m.built.model.params),
+          trainSeconds: seconds,
+          latency,
+        },
+        list.map((t) => t.seed),
+        list.map((t) => t.logits),
+        m.teacherLogits,
+      ),
+    );
+  };
+  student(
+    'distilled',
+    'Student, distilled',
+    m.arms.distilled,
+    await studentLatency(ctx, m.built.model, m.arms.distilled[0].params, m.built.encode(m.test)),
+  );
+  student('alone', 'Student, no teacher', m.arms.alone);
+  const labelled = m.train.filter((e) => labelOf(e) >= 0 && textOf(e) !== '');
+  if (recipe.evaluate.baselines.linear && labelled.length > 0 && textOf(m.test[0]) !== '') {
+    const task = ctx.progress.task('linear baseline', 1, 'fit');
+    const baseline = fitLinearBaseline(labelled.map(textOf), labelled.map(labelOf), classes, {
+      seed: recipe.data.seed,
+    });
+    const logits = linearBaselineLogits(baseline, m.test.map(textOf));
+    task.finish();
+    out.push(
+      arm(
+        {
+          id: 'linear',
+          role: 'linear',
+          name: 'TF-IDF + logistic regression',
+          about: `C = ${baseline.c}`,
+          parameters: baseline.parameters,
+        },
+        [recipe.data.seed],
+        [logits],
+        m.teacherLogits,
+      ),
+    );
+  }
+  return out;
+}
+
+/** Time per call of the student's forward pass on this machine, at the recipe's batch sizes. */
+async function studentLatency(
+  ctx: RunContext,
+  model: AnyModel,
+  params: Params<NDArray>,
+  rows: Encoded,
+): Promise<ReportLatency[]> {
+  const inference = createInference(ctx.engine, model);
+  await inference.setParams(params);
+  const inputs = Object.keys(model.inputs);
+  const out: ReportLatency[] = [];
+  for (const batch of ctx.recipe.evaluate.latency.batches) {
+    const stats = await measureLatency(
+      async (run) => {
+        const ids = Array.from({ length: batch }, (_, i) => (run * batch + i) % rows.size);
+        const all = rows.inputs(ids);
+        await inference.run(Object.fromEntries(inputs.filter((f) => all[f]).map((f) => [f, all[f]])));
+      },
+      { runs: ctx.recipe.evaluate.latency.repeats, seconds: 3, batch },
+    );
+    out.push({
+      variant: 'float32',
+      batch,
+      p50: stats.p50,
+      p95: stats.p95,
+      throughput: (1000 * batch) / stats.p50,
+    });
+  }
+  await inference.dispose();
+  return out;
+}
+
+/** Writes the first seed's student (the seed rule is fixed before the run: never the best one) and checks the files. */
+async function exportBest(
+  ctx: RunContext,
+  built: BuiltModel,
+  student: TrainedStudent,
+  classes: readonly string[],
+  test: readonly Example[],
+): Promise<{ files: ExportedFile[]; parity: ParityResult[] }> {
+  const draft = `${ctx.folder.model}.draft`;
+  rmSync(draft, { recursive: true, force: true });
+  mkdirSync(draft, { recursive: true });
+  const files = await exportStudent(diskFolder(draft), {
+    model: built.model,
+    params: student.params,
+    formats: ctx.recipe.export.formats,
+    labels: classes,
+    tokenizer: built.tokenizer?.files.tokenizer,
+    tokenizerConfig: built.tokenizer && {
+      ...built.tokenizer.files.tokenizerConfig,
+      model_max_length: built.maxLength!,
+    },
+    ...(built.scale
+      ? {
+          preprocessorConfig: {
+            image_mean: [...built.scale.mean],
+            image_std: [...built.scale.std],
+            do_normalize: true,
+            do_rescale: true,
+            rescale_factor: 1 / 255,
+          },
+        }
+      : {}),
+  });
+  const sample = built.encode(test.slice(0, 64));
+  const own = {
+    data: (student.logits.data as Float32Array).slice(0, sample.size * classes.length),
+    rows: sample.size,
+    width: classes.length,
+  };
+  const parity = await checkParity(draft, built.model, sample, own, ctx.recipe.export);
+  // the folder appears under its name only when its files give the student's own outputs
+  rmSync(ctx.folder.model, { recursive: true, force: true });
+  renameSync(draft, ctx.folder.model);
+  return { files, parity };
+}

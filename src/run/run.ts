@@ -1,0 +1,212 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { prepareData } from '../data/prepare.ts';
+import { createNodeEngine } from '../engine/node/engine.ts';
+import { writeReport } from '../evaluate/report/write.ts';
+import { methods } from '../methods/index.ts';
+import type { Method } from '../methods/method.ts';
+import { dataSpecOf } from '../recipe/data-spec.ts';
+import { serializeRecipe } from '../recipe/load.ts';
+import type { Recipe } from '../recipe/schema/recipe.ts';
+import { folderTeacher, onnxTeacher } from '../teachers/local.ts';
+import { openSignalStore } from '../teachers/store/index.ts';
+import type { Teacher } from '../teachers/teacher.ts';
+import { DecantError, isDecantError } from '../util/errors.ts';
+import { closest } from '../util/suggest.ts';
+import { type RunOutcome, runClassification } from './classify.ts';
+import type { RunContext } from './context.ts';
+import { openRunJournal } from './events.ts';
+import { openRun } from './folder.ts';
+import { openLog } from './log.ts';
+import { createProgress, type ProgressReporter } from './progress.ts';
+import { trainTeacher } from './teacher.ts';
+
+export interface RunOptions {
+  /** Folder of the run; default `runs/<recipe name>`. */
+  out?: string;
+  /** Go on with the run in `out`. */
+  resume?: boolean;
+  /** Relative paths of the recipe start here; default: the current folder. */
+  baseDir?: string;
+  /** Folder of public data sets; default: the environment variable DECANT_DATA. */
+  dataRoot?: string;
+  progress?: ProgressReporter;
+  /** True stops the run after a checkpoint. */
+  stopRequested?: () => boolean;
+  /** Called with the run folder once it is taken. */
+  onOpened?: (folder: string) => void;
+}
+
+export interface RunResult extends RunOutcome {
+  /** Folder of the run. */
+  readonly out: string;
+  readonly seconds: number;
+}
+
+/** Runs a recipe: teacher, students, measurement, export, report. Everything it makes lies in the run folder. */
+export async function runRecipe(recipe: Recipe, hash: string, options: RunOptions = {}): Promise<RunResult> {
+  const began = performance.now();
+  const baseDir = resolve(options.baseDir ?? '.');
+  const out = resolve(options.out ?? join('runs', recipe.name ?? 'run'));
+  const { method, config } = methodOf(recipe);
+  const opened = openRun(out, serializeRecipe(recipe, hash), { resume: options.resume });
+  const journal = openRunJournal(opened.folder);
+  const log = openLog(opened.folder.log);
+  const progress = options.progress ?? createProgress();
+  const closers: (() => void | Promise<void>)[] = [
+    () => opened.close(),
+    () => journal.close(),
+    () => log.close(),
+  ];
+  try {
+    options.onOpened?.(out);
+    journal.event(opened.resumed ? 'resumed' : 'started', { recipe: hash });
+    const data = await prepareData(dataSpecOf(recipe), {
+      task: recipe.task as never,
+      baseDir,
+      dataRoot: options.dataRoot ?? process.env.DECANT_DATA,
+      onProblem: (problem) => log.debug({ problem }, 'row problem'),
+    });
+    journal.event('data', { report: { ...data.report, samples: data.report.samples.slice(0, 20) } });
+    const engine = createNodeEngine({ threads: recipe.train.threads });
+    closers.unshift(() => engine.close());
+    const signals = openSignalStore(opened.folder.signals, { write: true });
+    closers.unshift(() => signals.close());
+    const ctx: RunContext = {
+      recipe,
+      recipeHash: hash,
+      baseDir,
+      folder: opened.folder,
+      journal,
+      progress,
+      engine,
+      data,
+      signals,
+      stopRequested: options.stopRequested ?? (() => false),
+      clock: { engineMs: 0, trainMs: 0 },
+    };
+    if (recipe.task !== 'classify' && recipe.task !== 'image-classify') {
+      throw new DecantError('recipe', 'this task cannot be run yet', {
+        at: 'task',
+        seen: recipe.task,
+        allowed: 'classify, image-classify',
+      });
+    }
+    const teacher = await openTeacher(ctx);
+    closers.unshift(() => teacher.close());
+    const outcome = await runClassification(ctx, teacher, method, config);
+    await writeReport(opened.folder.path, { ...outcome.report, recipe: serializeRecipe(recipe, hash) });
+    journal.event('finished', { headline: outcome.report.headline, files: outcome.model.files });
+    return { ...outcome, out, seconds: (performance.now() - began) / 1000 };
+  } catch (error) {
+    journal.event(isDecantError(error) && error.code === 'interrupted' ? 'interrupted' : 'failed', {
+      message: (error as Error).message,
+    });
+    log.error(error);
+    throw error;
+  } finally {
+    progress.close();
+    for (const close of closers) await close();
+  }
+}
+
+/** The recipe's method and its options, checked. */
+export function methodOf(recipe: Recipe): { method: Method; config: unknown } {
+  const method = methods[recipe.method.name];
+  if (!method) {
+    const near = closest(recipe.method.name, Object.keys(methods));
+    throw new DecantError('recipe', 'unknown method', {
+      at: 'method',
+      seen: recipe.method.name,
+      allowed: Object.keys(methods).join(', '),
+      fix: near ? `did you mean ${near}?` : undefined,
+    });
+  }
+  const parsed = method.config.safeParse(recipe.method.options);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new DecantError('recipe', issue.message, {
+      at: ['method.options', ...issue.path].join('.'),
+      seen: recipe.method.options,
+    });
+  }
+  if (!method.needs.tasks.includes(recipe.task)) {
+    throw new DecantError('recipe', `the method does not serve task ${recipe.task}`, {
+      at: 'method',
+      seen: method.slug,
+      allowed: method.needs.tasks.join(', '),
+    });
+  }
+  return { method, config: parsed.data };
+}
+
+async function openTeacher(ctx: RunContext): Promise<Teacher & { seconds?: number }> {
+  const settings = ctx.recipe.teacher as
+    | { kind: string; path?: string; classes?: string[]; maxLength?: number; batchSize: number }
+    | undefined;
+  const classes = ctx.data.classes!;
+  if (!settings)
+    throw new DecantError('recipe', 'the recipe names no teacher', {
+      at: 'teacher',
+      fix: 'add teacher: { kind: trained, architecture: … } or a model folder',
+    });
+  if (settings.kind === 'trained') return trainTeacher(ctx, classes);
+  const options = {
+    engine: ctx.engine,
+    classes: settings.classes,
+    maxLength: settings.maxLength,
+    batchSize: settings.batchSize,
+  };
+  const path = resolve(ctx.baseDir, settings.path ?? '');
+  if (settings.kind === 'folder' || settings.kind === 'onnx') {
+    if (!existsSync(path))
+      throw new DecantError('recipe', 'there is nothing at this path', {
+        at: 'teacher.path',
+        seen: settings.path,
+      });
+    const teacher =
+      settings.kind === 'folder' ? await folderTeacher(path, options) : await onnxTeacher(path, options);
+    return inClassOrder(teacher, classes);
+  }
+  throw new DecantError('recipe', 'this kind of teacher cannot be used for classification yet', {
+    at: 'teacher.kind',
+    seen: settings.kind,
+    allowed: 'trained, folder, onnx',
+  });
+}
+
+/** The teacher's columns in the order of the data's classes; classes it does not know are an error. */
+function inClassOrder(teacher: Teacher, classes: readonly string[]): Teacher {
+  const own = teacher.classes;
+  if (!own) return teacher;
+  const missing = classes.filter((c) => !own.includes(c));
+  if (missing.length > 0) {
+    throw new DecantError(
+      'pairing',
+      `the teacher does not know ${missing.length} of the ${classes.length} classes`,
+      {
+        at: 'teacher',
+        seen: missing.slice(0, 5).join(', '),
+        allowed: own.slice(0, 8).join(', '),
+        fix: 'list its classes in the order of its outputs under teacher.classes',
+      },
+    );
+  }
+  const order = classes.map((c) => own.indexOf(c));
+  if (order.every((o, i) => o === i) && own.length === classes.length) return teacher;
+  return {
+    ...teacher,
+    id: `${teacher.id}/classes:${order.join()}`,
+    classes,
+    async logits(examples) {
+      const all = await teacher.logits!(examples);
+      const [rows, width] = all.shape;
+      const out = new Float32Array(rows * order.length);
+      for (let r = 0; r < rows; r++)
+        order.forEach((o, c) => {
+          out[r * order.length + c] = (all.data as Float32Array)[r * width + o];
+        });
+      return { dtype: 'float32', shape: [rows, order.length], data: out };
+    },
+  };
+}
