@@ -99,14 +99,15 @@ function peersOf(name: CaseName, threads: number): [string, Start][] {
 
 /** One case at one number of threads: the libraries take turns, so that all see the same load of the machine. */
 async function compare(name: CaseName, threads: number): Promise<void> {
-  const peers: { key: string; peer: Peer; times: number[]; steps: number; peakMb: number }[] = [];
+  const peers: { key: string; peer: Peer; times: number[]; cpu: number[]; steps: number; peakMb: number }[] =
+    [];
   for (const [key, start] of peersOf(name, threads)) {
     try {
       const peer = await start();
       const first = await peer.steps(1);
       // about a second per turn; the slow ones take one step
       const steps = Math.max(1, Math.min(40, Math.round(1000 / first.times[0])));
-      peers.push({ key, peer, times: [], steps, peakMb: 0 });
+      peers.push({ key, peer, times: [], cpu: [], steps, peakMb: 0 });
     } catch (e) {
       say(`${name}, ${threads} threads, ${key}: ${(e as Error).message}`);
       add(name, threads, 'step_ms', 'ms', 0, null, `${key}: ${(e as Error).message.slice(0, 160)}`);
@@ -117,6 +118,7 @@ async function compare(name: CaseName, threads: number): Promise<void> {
       if (r >= 2 && p.times[0] > 5000) continue;
       const turn = await p.peer.steps(p.steps);
       p.times.push(...turn.times);
+      p.cpu.push(turn.cpuMs / turn.times.length);
       p.peakMb = turn.peakMb;
       // threads of the last one may still spin
       await new Promise((resolve) => setTimeout(resolve, 250));
@@ -127,9 +129,14 @@ async function compare(name: CaseName, threads: number): Promise<void> {
   const mine = spread(ours.times);
   for (const p of peers) {
     const s = spread(p.times);
-    say(`${name}, ${threads} threads, ${p.peer.name}: ${show(s)} ms, ${p.peakMb.toFixed(0)} MB`);
+    say(
+      `${name}, ${threads} threads, ${p.peer.name}: ${show(s)} ms (processor ${spread(p.cpu).median.toFixed(1)}), ${p.peakMb.toFixed(0)} MB`,
+    );
     if (p === ours) continue;
     add(name, threads, 'step_ms', 'ms', mine.median, s.median, p.peer.name);
+    // beside other load, processor time at one thread tells more than the clock
+    if (threads === 1)
+      add(name, threads, 'cpu_ms', 'ms', spread(ours.cpu).median, spread(p.cpu).median, p.peer.name);
     if (p.key !== 'bare') add(name, threads, 'peak_memory', 'MB', ours.peakMb, p.peakMb, p.peer.name);
   }
   if (name === 'gpt') {

@@ -20,15 +20,16 @@ const compileMs = Math.max(0, first - (await timed()));
 console.log(JSON.stringify({ ready: true, name: bare ? 'bare session.run' : 'decant', compileMs }));
 for await (const line of createInterface({ input: process.stdin })) {
   const times: number[] = [];
+  const cpu = process.cpuUsage();
   let value = 0;
   for (let i = 0; i < Number(line); i++) {
     const begin = performance.now();
     value = await step();
     times.push(bare ? bare.lastRunMs() : performance.now() - begin);
   }
-  const usage = process.resourceUsage();
-  console.log(
-    JSON.stringify({ times, value, peakMb: usage.maxRSS / 1024, rssMb: process.memoryUsage.rss() / 2 ** 20 }),
-  );
+  const { user, system } = process.cpuUsage(cpu);
+  const cpuMs = (user + system) / 1000;
+  const peakMb = process.resourceUsage().maxRSS / 1024;
+  console.log(JSON.stringify({ times, value, cpuMs, peakMb }));
 }
 await engine.close();

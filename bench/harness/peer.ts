@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 /**
  * A library under test, as a process of its own, so that memory and threads are its own. It prints one JSON line when
  * ready (`{ ready, name }`, or `{ error }`); for each line with a number n on its input it runs n steps and prints
- * `{ times, value, peakMb }`, times in milliseconds. It ends when its input does.
+ * `{ times, value, cpuMs, peakMb }`, times in milliseconds. It ends when its input does.
  */
 export interface Peer {
   readonly name: string;
@@ -17,8 +17,9 @@ export interface Turn {
   times: number[];
   /** Loss or an output element: shows that something was computed. */
   value: number;
+  /** Processor time of these steps, all threads together. */
+  cpuMs: number;
   peakMb: number;
-  rssMb?: number;
 }
 
 /** Starts a peer; the reason as an Error when it cannot run the case. */

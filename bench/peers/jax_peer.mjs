@@ -234,12 +234,21 @@ try {
 console.log(JSON.stringify({ ready: true, name: 'jax-js wasm' }));
 for await (const line of createInterface({ input: process.stdin })) {
   const times = [];
+  const cpu = process.cpuUsage();
   let value = 0;
   for (let i = 0; i < Number(line); i++) {
     const t0 = performance.now();
     value = await step();
     times.push(performance.now() - t0);
   }
-  console.log(JSON.stringify({ times, value, peakMb: process.resourceUsage().maxRSS / 1024 }));
+  const { user, system } = process.cpuUsage(cpu);
+  console.log(
+    JSON.stringify({
+      times,
+      value,
+      cpuMs: (user + system) / 1000,
+      peakMb: process.resourceUsage().maxRSS / 1024,
+    }),
+  );
 }
 process.exit(0); // its worker threads would keep the process alive

@@ -114,10 +114,11 @@ else:
 
 print(json.dumps({'ready': True, 'name': f'PyTorch {torch.__version__}'}), flush=True)
 for line in sys.stdin:
-    times, value = [], 0.0
+    times, value, cpu = [], 0.0, time.process_time()
     for _ in range(int(line)):
         t0 = time.perf_counter()
         value = step()
         times.append(1000 * (time.perf_counter() - t0))
+    cpu = 1000 * (time.process_time() - cpu)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({'times': times, 'value': value, 'peakMb': peak}), flush=True)
+    print(json.dumps({'times': times, 'value': value, 'cpuMs': cpu, 'peakMb': peak}), flush=True)
