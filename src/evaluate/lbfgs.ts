@@ -4,6 +4,10 @@ export interface LbfgsOptions {
   maxIterations?: number;
   /** Stops when the largest gradient entry falls below this, default 1e-4. */
   tolerance?: number;
+  /** Stops when a step lowers the value by less than this share, default 1e-12. */
+  relative?: number;
+  /** Inverse of an estimate of the Hessian's diagonal; the start of every direction. Default: ones. */
+  inverseDiagonal?: Float64Array;
 }
 
 export interface LbfgsResult {
@@ -26,7 +30,7 @@ export function minimizeLbfgs(
   objective: Objective,
   options: LbfgsOptions = {},
 ): LbfgsResult {
-  const { memory = 8, maxIterations = 200, tolerance = 1e-4 } = options;
+  const { memory = 8, maxIterations = 200, tolerance = 1e-4, relative = 1e-12, inverseDiagonal } = options;
   const n = x.length;
   let gradient: Float64Array = new Float64Array(n);
   let nextGradient: Float64Array = new Float64Array(n);
@@ -37,17 +41,17 @@ export function minimizeLbfgs(
   let evaluations = 1;
   let iteration = 0;
   for (; iteration < maxIterations && maxAbs(gradient) > tolerance; iteration++) {
-    direct(direction, gradient, pairs);
+    direct(direction, gradient, pairs, inverseDiagonal);
     let slope = dot(direction, gradient);
     if (!(slope < 0)) {
       pairs.length = 0;
-      for (let i = 0; i < n; i++) direction[i] = -gradient[i];
+      for (let i = 0; i < n; i++) direction[i] = -gradient[i] * (inverseDiagonal?.[i] ?? 1);
       slope = dot(direction, gradient);
     }
     start.set(x);
     let low = 0;
     let high = Number.POSITIVE_INFINITY;
-    let step = pairs.length ? 1 : Math.min(1, 1 / Math.sqrt(-slope));
+    let step = pairs.length || inverseDiagonal ? 1 : Math.min(1, 1 / Math.sqrt(-slope));
     let next = value;
     let accepted = false;
     for (let tries = 0; tries < 30; tries++) {
@@ -81,7 +85,7 @@ export function minimizeLbfgs(
     [gradient, nextGradient] = [nextGradient, gradient];
     const gained = value - next;
     value = next;
-    if (gained <= 1e-12 * Math.abs(value)) {
+    if (gained <= relative * Math.abs(value)) {
       iteration++;
       break;
     }
@@ -94,17 +98,23 @@ function direct(
   d: Float64Array,
   gradient: Float64Array,
   pairs: readonly { s: Float32Array; y: Float32Array; rho: number }[],
+  inverse: Float64Array | undefined,
 ): void {
   for (let i = 0; i < d.length; i++) d[i] = -gradient[i];
-  if (pairs.length === 0) return;
+  if (pairs.length === 0) {
+    if (inverse) for (let i = 0; i < d.length; i++) d[i] *= inverse[i];
+    return;
+  }
   const alpha = new Float64Array(pairs.length);
   for (let k = pairs.length - 1; k >= 0; k--) {
     alpha[k] = pairs[k].rho * dot(pairs[k].s, d);
     addScaled(d, -alpha[k], pairs[k].y);
   }
   const last = pairs[pairs.length - 1];
-  const scale = 1 / (last.rho * dot(last.y, last.y));
-  for (let i = 0; i < d.length; i++) d[i] *= scale;
+  let square = 0; // yᵀ D⁻¹ y
+  for (let i = 0; i < d.length; i++) square += last.y[i] * last.y[i] * (inverse ? inverse[i] : 1);
+  const scale = 1 / (last.rho * square);
+  for (let i = 0; i < d.length; i++) d[i] *= inverse ? scale * inverse[i] : scale;
   for (let k = 0; k < pairs.length; k++)
     addScaled(d, alpha[k] - pairs[k].rho * dot(pairs[k].y, d), pairs[k].s);
 }

@@ -18,7 +18,7 @@ export interface LinearBaselineOptions extends TfidfOptions {
   /** Share of the training texts held out (per class) to choose C; default 0.2. */
   holdout?: number;
   seed?: number | string;
-  /** Largest gradient entry of the mean loss at which fitting stops; default 3e-5. */
+  /** Fitting stops when a step lowers the loss by less than this share; default 1e-4. */
   tolerance?: number;
   maxIterations?: number;
 }
@@ -49,7 +49,8 @@ export function fitLinearBaseline(
 ): LinearBaseline {
   const begun = performance.now();
   checkLabels(texts, labels, classes);
-  const { seed = 0, holdout = 0.2, tolerance = 3e-5, maxIterations = 200 } = options;
+  const { seed = 0, holdout = 0.2, tolerance = 1e-4, maxIterations = 200 } = options;
+  const fitting = { tolerance: 1e-9, relative: tolerance, maxIterations };
   const grid = typeof options.c === 'number' ? [options.c] : [...(options.c ?? GRID)].sort((a, b) => a - b);
   const tfidf = fitTfidf(texts, options);
   const x = transformTfidf(tfidf, texts);
@@ -64,7 +65,7 @@ export function fitLinearBaseline(
     let best = { accuracy: -1, nll: Number.POSITIVE_INFINITY };
     let worse = 0;
     for (const candidate of grid) {
-      const model = fitLogistic(train.x, train.y, classes, candidate, { tolerance, maxIterations }, moving);
+      const model = fitLogistic(train.x, train.y, classes, candidate, fitting, moving);
       const score = evaluate(model, held.x, held.y);
       tuning.push({ c: candidate, ...score });
       if (score.accuracy > best.accuracy || (score.accuracy === best.accuracy && score.nll < best.nll)) {
@@ -77,7 +78,7 @@ export function fitLinearBaseline(
   } else if (grid.length > 1) {
     c = grid[grid.length >> 1]; // too few texts to hold any out
   }
-  const { fit: _, ...model } = fitLogistic(x, labels, classes, c, { tolerance, maxIterations }, weights);
+  const { fit: _, ...model } = fitLogistic(x, labels, classes, c, fitting, weights);
   return {
     tfidf,
     model,
