@@ -1,0 +1,156 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { padIdOf } from '../data/batching.ts';
+import { createTokenizer } from '../data/tokenizer/tokenizer.ts';
+import type { Example } from '../data/types.ts';
+import { softmaxRows } from '../evaluate/matrix.ts';
+import { readModelFolder } from '../export/folder.ts';
+import { onnxPath } from '../export/onnx-files.ts';
+import { castArray, type NDArray, ndarray } from '../graph/index.ts';
+import { labelNamesOf } from '../nn/auto.ts';
+import { tokenInputs } from '../teachers/local.ts';
+import { encodeImages, type PixelScale } from '../train/encoded.ts';
+import { DecantError } from '../util/errors.ts';
+import { diskFolder } from '../util/node/disk-folder.ts';
+
+/** What a classifier says about one input. */
+export interface Prediction {
+  readonly label: string;
+  /** Probability of the label. */
+  readonly score: number;
+  /** The likeliest classes, the label first. */
+  readonly top: readonly { readonly label: string; readonly score: number }[];
+}
+
+export interface PredictOptions {
+  /** Variant of onnx/model.onnx; default fp32. */
+  dtype?: 'fp32' | 'q8';
+  /** Inputs per call of the model; default 32. */
+  batchSize?: number;
+  /** How many classes `top` holds; default 1. */
+  topK?: number;
+}
+
+/** A model folder, opened for answering. */
+export interface Predictor {
+  readonly classes: readonly string[];
+  readonly kind: 'text' | 'image' | 'features';
+  /** Logits `[examples, classes]`. */
+  logits(examples: readonly Example[]): Promise<NDArray>;
+  predict(
+    inputs: readonly (string | Example)[],
+    options?: Pick<PredictOptions, 'topK'>,
+  ): Promise<Prediction[]>;
+  close(): Promise<void>;
+}
+
+/** Opens a classifier's folder (as `decant run` wrote it, or any with config.json, tokenizer.json and onnx/model.onnx). */
+export async function openPredictor(path: string, options: PredictOptions = {}): Promise<Predictor> {
+  const folder = await readModelFolder(diskFolder(path), ['config']);
+  const classes = labelNamesOf(folder.config!);
+  const file = onnxPath(options.dtype ?? 'fp32');
+  if (!folder.files.includes(file)) {
+    throw new DecantError('model', 'the folder lacks the ONNX file', {
+      at: join(path, file),
+      seen: folder.onnx.join(', ') || 'no ONNX file',
+      fix: 'export the model with this format, or choose another dtype',
+    });
+  }
+  const ort = await import('onnxruntime-node');
+  const session = await ort.InferenceSession.create(await readFile(join(path, file)), {
+    logSeverityLevel: 3,
+  });
+  const tokenizer = folder.tokenizer && createTokenizer(folder.tokenizer, folder.tokenizerConfig);
+  const maxLength = Number(
+    folder.tokenizerConfig?.model_max_length ?? folder.config!.max_position_embeddings ?? 512,
+  );
+  const scale = folder.files.includes('preprocessor_config.json')
+    ? await readScale(join(path, 'preprocessor_config.json'))
+    : undefined;
+  const kind = tokenizer ? 'text' : session.inputNames.includes('pixel_values') ? 'image' : 'features';
+  const inputsOf = (examples: readonly Example[]): Record<string, NDArray> => {
+    if (tokenizer) {
+      padIdOf(tokenizer);
+      return tokenInputs(examples, tokenizer, maxLength);
+    }
+    const rows = Array.from({ length: examples.length }, (_, i) => i);
+    if (scale && examples[0].image) return encodeImages(examples, scale).inputs(rows);
+    const width = examples[0].features?.length ?? 0;
+    return {
+      features: ndarray(Float32Array.from(examples.flatMap((e) => [...(e.features ?? [])])), [
+        examples.length,
+        width,
+      ]),
+    };
+  };
+  const names = classes ?? [];
+  const logits = async (examples: readonly Example[]): Promise<NDArray> => {
+    const parts: Float32Array[] = [];
+    let width = names.length;
+    const size = options.batchSize ?? 32;
+    for (let i = 0; i < examples.length; i += size) {
+      const given = inputsOf(examples.slice(i, i + size));
+      const feeds = Object.fromEntries(
+        session.inputNames.map((name) => {
+          const a =
+            given[name] ?? ndarray(new Int32Array(given.input_ids.data.length), given.input_ids.shape);
+          const wide = a.dtype === 'int32' ? castArray(a, 'int64') : a;
+          return [name, new ort.Tensor(wide.dtype as 'int64', wide.data as BigInt64Array, [...wide.shape])];
+        }),
+      );
+      const out = (await session.run(feeds)).logits;
+      width = out.dims[1];
+      parts.push(out.data as Float32Array);
+    }
+    const all = new Float32Array(examples.length * width);
+    let at = 0;
+    for (const p of parts) {
+      all.set(p, at);
+      at += p.length;
+    }
+    return ndarray(all, [examples.length, width]);
+  };
+  return {
+    classes: names,
+    kind,
+    logits,
+    async predict(inputs, { topK = options.topK ?? 1 } = {}) {
+      const examples = inputs.map(
+        (x, i): Example => (typeof x === 'string' ? { file: 'input', line: i + 1, text: x } : x),
+      );
+      if (examples.length === 0) return [];
+      const p = softmaxRows(await logits(examples));
+      return examples.map((_, r) => {
+        const row = p.data.subarray(r * p.cols, (r + 1) * p.cols);
+        const order = Array.from(row.keys()).sort((a, b) => row[b] - row[a]);
+        const top = order
+          .slice(0, Math.max(1, topK))
+          .map((c) => ({ label: names[c] ?? `LABEL_${c}`, score: row[c] }));
+        return { ...top[0], top };
+      });
+    },
+    close: () => session.release(),
+  };
+}
+
+async function readScale(path: string): Promise<PixelScale> {
+  const { image_mean: mean, image_std: std } = JSON.parse(await readFile(path, 'utf8')) as {
+    image_mean: number[];
+    image_std: number[];
+  };
+  return { mean, std };
+}
+
+/** One-off prediction: opens the folder, answers, closes it. */
+export async function predict(
+  path: string,
+  inputs: readonly string[],
+  options: PredictOptions = {},
+): Promise<Prediction[]> {
+  const predictor = await openPredictor(path, options);
+  try {
+    return await predictor.predict(inputs, options);
+  } finally {
+    await predictor.close();
+  }
+}
