@@ -83,9 +83,18 @@ export function decodeSignal(form: number, payload: Uint8Array): Signal {
   }
 }
 
+/** Length field of a text that UTF-8 cannot hold: the rest is JSON of text and meta. */
+const NOT_UTF8 = 0xffff_ffff;
+
 /** Text: length of the text in bytes u32, UTF-8 text, then the meta value as JSON (empty: none). */
 function encodeText({ text, meta }: TextSignal): Uint8Array {
   const encoder = new TextEncoder();
+  if (/\p{Surrogate}/u.test(text)) {
+    // half a surrogate pair, as a model cut off in the middle of a sign may give it
+    const mark = new Uint8Array(4);
+    payloadView(mark).setUint32(0, NOT_UTF8, true);
+    return bytesOf([mark, encoder.encode(JSON.stringify({ text, meta }))]);
+  }
   const body = encoder.encode(text);
   const head = new Uint8Array(4);
   payloadView(head).setUint32(0, body.length, true);
@@ -95,6 +104,7 @@ function encodeText({ text, meta }: TextSignal): Uint8Array {
 function decodeText(payload: Uint8Array): TextSignal {
   const length = payloadView(payload).getUint32(0, true);
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  if (length === NOT_UTF8) return { form: 'text', ...JSON.parse(decoder.decode(payload.subarray(4))) };
   const text = decoder.decode(payload.subarray(4, 4 + length));
   const meta = decoder.decode(payload.subarray(4 + length));
   return meta === '' ? { form: 'text', text } : { form: 'text', text, meta: JSON.parse(meta) };

@@ -61,6 +61,8 @@ describe('forms', () => {
     const text: Signal = { form: 'text', text: '\ufeffπ 𝄞 \u0000 end', meta: { usage: [1, null], raw: 'ü' } };
     expect(roundTrip(text)).toEqual(text);
     expect(roundTrip({ form: 'text', text: '' })).toEqual({ form: 'text', text: '' });
+    const cut: Signal = { form: 'text', text: 'half \ud834', meta: [1] };
+    expect(roundTrip(cut)).toEqual(cut);
     const score: Signal = { form: 'score', values: Float64Array.from([Math.PI, -1e300, Number.NaN]) };
     expect(roundTrip(score)).toEqual(score);
     const hidden: Signal = {
