@@ -9,7 +9,7 @@ import { type MapTree, treeEntries } from '../graph/tree.ts';
 /** A model as it is written to a file: its weights keep their dotted paths as names. */
 export interface OnnxExport<P> {
   /** Weights: a tree of arrays. */
-  params: MapTree<P, Tensor, NDArray>;
+  params: NoInfer<MapTree<P, Tensor, NDArray>>;
   /** Inputs by name, with symbolic sizes where they vary: `{ input_ids: spec([sym('batch'), sym('seq')], 'int32') }`. */
   inputs: Readonly<Record<string, TensorType>>;
   /** From weights and inputs to the outputs by name. */

@@ -7,7 +7,7 @@ import {
   type TensorProto,
 } from 'onnx-buf';
 import { fromFloat16Bits, toFloat16Bits } from '../graph/dtype.ts';
-import { type NDArray, ndarray, toNumbers } from '../graph/ndarray.ts';
+import { type NDArray, ndarray } from '../graph/ndarray.ts';
 import { GraphBuilder } from '../graph/onnx/builder.ts';
 import { encodeModel, joinPieces } from '../graph/onnx/encode.ts';
 import type { ExternalData } from '../graph/onnx/external.ts';
@@ -273,11 +273,13 @@ class Quantizer {
   }
 
   private note(name: string, w: NDArray, as: string, at: (i: number) => number): void {
-    let [miss, total] = [0, 0];
-    toNumbers(w).forEach((v, i) => {
-      miss += (v - at(i)) ** 2;
-      total += v * v;
-    });
+    const x = w.data as Float32Array;
+    let miss = 0;
+    let total = 0;
+    for (let i = 0; i < x.length; i++) {
+      miss += (x[i] - at(i)) ** 2;
+      total += x[i] * x[i];
+    }
     this.report.quantized.push({
       name,
       shape: w.shape,

@@ -177,6 +177,30 @@ describe('writeOnnx', () => {
   });
 });
 
+describe('over 2 GB', () => {
+  it('is refused as one file and written as two, without copying', () => {
+    // one gigabyte of zeros that stands for three
+    const w = ndarray(new Float32Array(2 ** 28), [2 ** 14, 2 ** 14]);
+    const names = ['a', 'b', 'c'];
+    const { graph } = trace(
+      (p: Record<string, Tensor>, x: Tensor) => names.reduce((y, n) => matmul(y, p[n]), x),
+      [Object.fromEntries(names.map((n) => [n, spec(w.shape)])), spec([1, 2 ** 14])],
+      ['', 'x'],
+    );
+    const large = Object.fromEntries(names.map((n) => [n, w]));
+    expect(() => writeOnnx(graph, { weights: large })).toThrow(/at most 2 GB.*externalData/);
+    const { model, data } = writeOnnxExternal(graph, {
+      weights: large,
+      externalData: { location: 'model.onnx_data' },
+    });
+    expect(data.map((d) => d.length)).toEqual([2 ** 30, 2 ** 30, 2 ** 30]);
+    const external = decode(joinPieces(model)).graph!.initializer.map((t) =>
+      t.externalData.map((e) => e.value),
+    );
+    expect(external[2]).toEqual(['model.onnx_data', String(2 ** 31), String(2 ** 30)]);
+  });
+});
+
 describe('bodies', () => {
   it('a Loop body shares initializers and sizes with the graph around it', async () => {
     const builder = new GraphBuilder(true);

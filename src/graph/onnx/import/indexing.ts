@@ -1,15 +1,15 @@
-import { array } from '../../ndarray.ts';
-import { add, mod, mul } from '../../ops/arithmetic.ts';
+import { add, mul } from '../../ops/arithmetic.ts';
 import { broadcastTo, reshape } from '../../ops/basic.ts';
 import { cast, less, where } from '../../ops/compare.ts';
 import { gather, gatherElements, oneHot, scatterAdd, scatterElements } from '../../ops/indexing.ts';
 import { sum } from '../../ops/reduce.ts';
-import { sizeTensor } from '../../ops/sizes.ts';
+import { arange, sizeTensor } from '../../ops/sizes.ts';
 import { slice } from '../../ops/slicing.ts';
 import { topK } from '../../ops/sorting.ts';
-import { type Dim, dimMul, dimProduct, isSymbolic, normalizeAxis, type Shape } from '../../shape.ts';
-import { constant, type Tensor } from '../../tensor.ts';
+import { type Dim, dimMul, dimProduct, normalizeAxis, type Shape } from '../../shape.ts';
+import type { Tensor } from '../../tensor.ts';
 import type { ImportTable, OpNode } from './node.ts';
+import { knownValue } from './value.ts';
 
 const indices = (t: Tensor): Tensor => cast(t, 'int32');
 
@@ -33,8 +33,11 @@ function oneHotOf(n: OpNode): Tensor {
   return where(hot, pick(1), pick(0));
 }
 
-/** Flat positions of index tuples `[..., k]` over the first k of `sizes`, after `batch` leading axes. */
-function flatPositions(n: OpNode, tuples: Tensor, sizes: Shape): Tensor {
+/** Sizes as a 1-d tensor. */
+const sizeVector = (dims: readonly Dim[]): Tensor => knownValue(dims, [dims.length], 'int32').tensor;
+
+/** Flat positions of index tuples `[..., k]` over the first k of `sizes`. */
+function flatPositions(tuples: Tensor, sizes: Shape): Tensor {
   const k = tuples.shape[tuples.rank - 1] as number;
   let stride: Dim = 1;
   const strides: Dim[] = [];
@@ -42,11 +45,10 @@ function flatPositions(n: OpNode, tuples: Tensor, sizes: Shape): Tensor {
     strides[i] = stride;
     stride = dimMul(stride, sizes[i]);
   }
-  const known = (d: readonly Dim[]): number[] =>
-    d.map((v) => (isSymbolic(v) ? n.fail('indexed axes need known sizes', { seen: v.key }) : v));
-  const list = (v: readonly Dim[]): Tensor => constant(array(known(v), 'int32', [k]));
-  // mod counts negative indices from the end
-  return sum(mul(mod(tuples, list(sizes.slice(0, k))), list(strides)), -1);
+  // indices below 0 count from the end
+  const limits = sizeVector(sizes.slice(0, k));
+  const positive = add(tuples, mul(cast(less(tuples, 0), 'int32'), limits));
+  return sum(mul(positive, sizeVector(strides)), -1);
 }
 
 function gatherTuples(n: OpNode): Tensor {
@@ -56,20 +58,13 @@ function gatherTuples(n: OpNode): Tensor {
   const k = tuples.shape[tuples.rank - 1];
   if (typeof k !== 'number' || batch + k > x.rank) return n.fail('the index tuples do not fit');
   const rest = x.shape.slice(batch + k);
-  const flat = flatPositions(n, tuples, x.shape.slice(batch));
+  const flat = flatPositions(tuples, x.shape.slice(batch));
   const lead = dimProduct(x.shape.slice(0, batch));
   const inner = dimProduct(x.shape.slice(batch, batch + k));
   let rows = reshape(flat, [lead, dimProduct(flat.shape.slice(batch))]);
   if (lead !== 1) {
-    if (isSymbolic(lead) || isSymbolic(inner)) return n.fail('batched indices need known sizes');
-    const offsets = constant(
-      array(
-        Array.from({ length: lead }, (_, i) => i * inner),
-        'int32',
-        [lead, 1],
-      ),
-    );
-    rows = add(rows, offsets);
+    const offsets = mul(arange(lead), sizeTensor(inner, 'int32'));
+    rows = add(rows, reshape(offsets, [lead, 1]));
   }
   const table = reshape(x, [dimMul(lead, inner), ...rest]);
   return reshape(gather(table, reshape(rows, [dimProduct(rows.shape)]), 0), [...flat.shape, ...rest]);
@@ -82,7 +77,7 @@ function scatterTuples(n: OpNode): Tensor {
   const k = tuples.shape[tuples.rank - 1];
   if (typeof k !== 'number' || k > x.rank) return n.fail('the index tuples do not fit');
   const inner = dimProduct(x.shape.slice(k));
-  const flat = flatPositions(n, tuples, x.shape);
+  const flat = flatPositions(tuples, x.shape);
   const count = dimProduct(flat.shape);
   const rows = broadcastTo(reshape(flat, [count, 1]), [count, inner]);
   const table = reshape(x, [dimProduct(x.shape.slice(0, k)), inner]);

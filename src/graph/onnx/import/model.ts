@@ -163,6 +163,9 @@ function assertSupported(graph: GraphProto, at: string): void {
   );
 }
 
+/** PyTorch's names of float tensors that are no parameters. */
+const STATISTICS = /(^|\.)(running_mean|running_var|inv_freq|original_inv_freq)$/;
+
 function readInitializers(graph: GraphProto, options: ImportOptions, own: boolean) {
   const params: Record<string, NDArray> = {};
   const buffers: Record<string, NDArray> = {};
@@ -179,6 +182,7 @@ function readInitializers(graph: GraphProto, options: ImportOptions, own: boolea
       a.shape.length > 0 &&
       a.data.length > 0 &&
       !limits.has(name) &&
+      !STATISTICS.test(name) &&
       // what Decant names so was a constant of the graph
       !(own && /^const_\d+$/.test(name)));
   for (const t of graph.initializer) {
