@@ -18,22 +18,10 @@ interface Suggestion {
   lr: string;
 }
 
-const text = {
-  architecture: 'bert',
-  options: '{hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 512}',
-};
-const smallText = {
-  architecture: 'bert',
-  options: '{hidden_size: 48, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 192}',
-};
-const decoder = {
-  architecture: 'llama',
-  options: '{hidden_size: 256, num_hidden_layers: 4, num_attention_heads: 4, intermediate_size: 704}',
-};
-const smallDecoder = {
-  architecture: 'llama',
-  options: '{hidden_size: 96, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 256}',
-};
+const text = { architecture: 'bert', options: '{layers: 2, hidden: 128, heads: 4}' };
+const smallText = { architecture: 'bert', options: '{layers: 1, hidden: 48, heads: 2}' };
+const decoder = { architecture: 'llama', options: '{layers: 4, hidden: 256, heads: 4}' };
+const smallDecoder = { architecture: 'llama', options: '{layers: 2, hidden: 96, heads: 4}' };
 
 const suggestions: Record<Task, Suggestion> = {
   classify: {
@@ -111,7 +99,7 @@ ${teacherSection(teacher, s)}student:
   architecture: ${s.student.architecture}
   options: ${s.student.options}
 
-method: ${teacher === 'none' ? 'none' : 'kd'}                             # see decant methods
+method: ${teacher === 'none' ? 'supervised' : 'kd'}  # see decant methods
 
 train:
   epochs: ${s.epochs}

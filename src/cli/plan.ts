@@ -30,6 +30,7 @@ export async function planRecipe(
   const started = performance.now();
   const loaded = await loadRecipe(resolve(io.cwd, file), {
     set: flags.set,
+    shownAs: file,
     catalogue: await loadCatalogue(),
   });
   const { recipe } = loaded;

@@ -16,7 +16,7 @@ export interface LoadedRecipe extends ParsedRecipe {
 /** Reads a recipe file. Errors: `recipe`, also when the file is missing or not UTF-8 text. */
 export async function loadRecipe(
   file: string,
-  options: Omit<ParseOptions, 'file'> = {},
+  options: Omit<ParseOptions, 'file'> & { shownAs?: string } = {},
 ): Promise<LoadedRecipe> {
   let text: string;
   try {
@@ -32,7 +32,8 @@ export async function loadRecipe(
         })
       : new DecantError('recipe', 'is not UTF-8 text', { at: file, fix: 'save it as UTF-8', cause });
   }
-  return { ...parseRecipe(text, { ...options, file }), file, baseDir: dirname(resolve(file)) };
+  const shown = options.shownAs ?? file;
+  return { ...parseRecipe(text, { ...options, file: shown }), file: shown, baseDir: dirname(resolve(file)) };
 }
 
 /** The resolved recipe as YAML: every default written out, in the order of the schema; reading it gives the same hash. */

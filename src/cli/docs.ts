@@ -1,0 +1,29 @@
+import { documentBuiltins, documentDatasets, documentProblems } from '../data/document.ts';
+import { documentRecipe, documentTasks } from '../recipe/document.ts';
+import { exitCodes, exitMeanings } from './exit-codes.ts';
+
+const documentExitCodes = (): string =>
+  [
+    '| code | name | when |',
+    '| --- | --- | --- |',
+    '| 0 | | success |',
+    ...Object.entries(exitCodes).map(
+      ([name, code]) => `| ${code} | ${name} | ${exitMeanings[name as keyof typeof exitMeanings]} |`,
+    ),
+  ].join('\n');
+
+/** Replaces what stands between `<!-- generated: NAME -->` and `<!-- end -->` in a page by what the code says. */
+export async function fillDocs(page: string): Promise<string> {
+  const parts: Record<string, string> = {
+    recipe: documentRecipe(),
+    tasks: documentTasks(),
+    datasets: documentDatasets(),
+    builtins: await documentBuiltins(),
+    problems: documentProblems(),
+    'exit codes': documentExitCodes(),
+  };
+  return page.replace(
+    /(<!-- generated: ([\w ]+) -->\n)[\s\S]*?(<!-- end -->)/g,
+    (_, begin: string, name: string, end: string) => `${begin}\n${parts[name]}\n\n${end}`,
+  );
+}
