@@ -5,11 +5,13 @@ import {
   equal,
   exp,
   expandDims,
+  greater,
   isSymbolic,
   logSoftmax,
   mean,
   mul,
   neg,
+  squeeze,
   stopGradient,
   sub,
   sum,
@@ -44,12 +46,11 @@ export interface TemperatureOptions extends RowOptions {
 export const hintonKl = (
   studentLogits: Tensor,
   teacherLogits: Tensor,
-  { temperature = 4, ...options }: TemperatureOptions = {},
-): Tensor =>
-  mul(
-    forwardKl(temperedLogp(studentLogits, temperature), temperedLogp(teacherLogits, temperature), options),
-    temperature ** 2,
-  );
+  { temperature = 4, mask }: TemperatureOptions = {},
+): Tensor => {
+  const logp = (x: Tensor): Tensor => temperedLogp(maskRows(x, mask), temperature);
+  return mul(forwardKl(logp(studentLogits), logp(teacherLogits), { mask }), temperature ** 2);
+};
 
 export interface HintonOptions extends TemperatureOptions {
   /** α, the weight of the cross-entropy with labels (at temperature 1); 1 - α weighs the KL. Default 0.5. */
@@ -199,19 +200,18 @@ function splitTarget(
   temperature: number,
 ): { logTarget: Tensor; logRest: Tensor; others: Tensor } {
   const classes = logits.shape[logits.rank - 1];
-  const logp = temperedLogp(logits, temperature);
+  const z = temperature === 1 ? logits : mul(logits, 1 / temperature);
+  const logp = logSoftmax(z);
   const isTarget = equal(expandDims(labels, -1), arange(classes, { dtype: 'int32' }));
-  const without = where(isTarget, Number.NEGATIVE_INFINITY, logp);
-  const logRest = logSumExp(without, -1, true);
+  const logRest = logSumExp(where(isTarget, Number.NEGATIVE_INFINITY, logp), -1, true);
+  // a rest of no mass has no distribution: the uniform one stands in, equal for both models
+  const some = greater(logRest, Number.NEGATIVE_INFINITY);
   return {
-    logTarget: logSumExp(where(isTarget, logp, Number.NEGATIVE_INFINITY)),
-    logRest: logSumExp(without),
-    // a rest of no mass has no distribution: the uniform one stands in, equal for both models
-    others: where(isTarget, Number.NEGATIVE_INFINITY, sub(without, finiteOr0(logRest))),
+    logTarget: sum(where(isTarget, logp, 0), -1),
+    logRest: squeeze(logRest, -1),
+    others: logSoftmax(where(isTarget, Number.NEGATIVE_INFINITY, where(some, z, 0))),
   };
 }
-
-const finiteOr0 = (x: Tensor): Tensor => where(equal(x, Number.NEGATIVE_INFINITY), 0, x);
 
 export interface DistOptions extends TemperatureOptions {
   /** Norms below it count as it. Default 1e-8. */

@@ -1,4 +1,5 @@
 import {
+  add,
   cast,
   div,
   exp,
@@ -8,12 +9,14 @@ import {
   less,
   log,
   log1p,
-  logsumexp,
+  max,
   maximum,
   mul,
   neg,
   notEqual,
   sqrt,
+  squeeze,
+  stopGradient,
   sub,
   sum,
   type Tensor,
@@ -50,8 +53,18 @@ export const logMass = (p: Tensor): Tensor => log(maximum(p, tiny(p)));
  */
 export const weigh = (a: Tensor, x: Tensor, y: Tensor): Tensor => mul(a, where(greater(a, 0), sub(x, y), 0));
 
-/** log Σ eˣ over one axis (kept as 1 if `keepDims`); where all entries are -∞ the value is -∞ and the gradient 0. */
-export const logSumExp = (x: Tensor, axis = -1, keepDims = false): Tensor => logsumexp(x, axis, keepDims);
+/**
+ * log Σ eˣ over one axis (kept as 1 if `keepDims`); where all entries are -∞ the value is -∞ and the gradient 0.
+ * Written out: onnxruntime's ReduceLogSumExp returns -∞ for some rows that merely begin with -∞.
+ */
+export function logSumExp(x: Tensor, axis = -1, keepDims = false): Tensor {
+  const top = stopGradient(max(x, axis, true));
+  const some = greater(top, Number.NEGATIVE_INFINITY);
+  const shift = where(some, top, 0);
+  const total = sum(exp(sub(x, shift)), axis, true);
+  const out = where(some, add(shift, log(where(some, total, 1))), Number.NEGATIVE_INFINITY);
+  return keepDims ? out : squeeze(out, axis);
+}
 
 /** log(1 - eˣ) for x ≤ 0, branching at -ln 2 (Mächler 2012); -∞ for x ≥ 0, with no gradient there. */
 export function log1mExp(x: Tensor): Tensor {

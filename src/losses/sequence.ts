@@ -1,4 +1,5 @@
 import {
+  add,
   cast,
   cumsum,
   exp,
@@ -92,7 +93,7 @@ export function lengthDesensitized(
   const reduce = ({ logp }: TokenLogp, w: Tensor): Tensor => {
     // rank of each counted token within its completion, from 1
     const rank = cumsum(w, 1);
-    const factor = where(lessEqual(rank, limit), 1, alpha);
+    const factor = add(mul(cast(lessEqual(rank, limit), logp.dtype), 1 - alpha), alpha);
     return sum(mul(mul(logp, w), factor), -1);
   };
   return { chosen: reduce(chosen, wc), rejected: reduce(rejected, wr) };
