@@ -6,6 +6,7 @@ export default defineConfig({
     include: ['src/**/*.long.test.ts', 'tests/**/*.long.test.ts', 'tests/**/*.browser.test.ts'],
     pool: 'forks',
     maxWorkers: 1,
-    testTimeout: 600_000,
+    testTimeout: 900_000,
+    hookTimeout: 300_000,
   },
 });
