@@ -1,5 +1,5 @@
 import type { ReportArm, ReportCurve, ReportData, ReportReliability } from './data.ts';
-import { escapeHtml, formatNumber, formatValue, metricOf, roleColour } from './format.ts';
+import { escapeHtml, formatValue, metricOf, roleColour } from './format.ts';
 import { renderChart } from './svg.ts';
 
 type Values = Record<string, unknown>[];
@@ -41,7 +41,7 @@ export async function armsChart(data: ReportData): Promise<string> {
       grid: false,
       labelColor: 'var(--ink)',
       labelFontSize: 12,
-      labelLimit: 240,
+      labelLimit: 420,
       labelAlign: 'left',
       labelPadding: room,
     },
@@ -85,14 +85,22 @@ export async function armsChart(data: ReportData): Promise<string> {
   );
 }
 
+/** Curves that say how training was done, not what came out. */
+const SECONDARY: Record<string, string> = {
+  lr: 'learning rate',
+  gradientNorm: 'gradient norm',
+};
+
 /** One panel per loss term or metric: thin lines for seeds, a strong one for their mean. */
-export async function curveCharts(data: ReportData): Promise<{ title: string; svg: string }[]> {
+export async function curveCharts(
+  data: ReportData,
+): Promise<{ title: string; svg: string; secondary: boolean }[]> {
   const panels = new Map<string, ReportCurve[]>();
   for (const curve of data.curves) {
     const key = JSON.stringify([curve.split === 'train' ? 0 : 1, curve.term, curve.split]);
     panels.set(key, [...(panels.get(key) ?? []), curve]);
   }
-  const out: { title: string; svg: string }[] = [];
+  const out: { title: string; svg: string; secondary: boolean }[] = [];
   for (const key of [...panels.keys()].sort()) {
     const curves = panels.get(key)!;
     const { term, split } = curves[0];
@@ -156,7 +164,8 @@ export async function curveCharts(data: ReportData): Promise<{ title: string; sv
       `${term} on ${split} by training step`,
     );
     out.push({
-      title: `${escapeHtml(term)} <span>${escapeHtml(split)}${log ? ', log scale' : ''}</span>`,
+      secondary: Object.hasOwn(SECONDARY, term),
+      title: `${escapeHtml(Object.hasOwn(SECONDARY, term) ? SECONDARY[term] : term)} <span>${escapeHtml(split)}${log ? ', log scale' : ''}</span>`,
       svg,
     });
   }
@@ -209,7 +218,7 @@ export async function reliabilityChart(r: ReportReliability, arm: ReportArm): Pr
         },
       ],
     },
-    `Reliability of ${arm.name}: expected calibration error ${formatNumber(r.ece)}`,
+    `Reliability diagram of ${arm.name}`,
   );
 }
 
@@ -276,21 +285,27 @@ export async function tradeChart(
   );
 }
 
-/** Counts of inputs by length. */
+/** Counts of inputs by length; bins of unequal width stand side by side under their names. */
 export async function lengthChart(lengths: NonNullable<ReportData['data']['lengths']>): Promise<string> {
-  const width = Math.max(...lengths.bins.map((b) => b.to)) - lengths.bins[0].from;
-  const values = lengths.bins.map((b) => ({ ...b, to: b.to - width * 0.003, zero: 0 }));
+  const values = lengths.bins.map((b) => ({
+    name: b.to <= b.from ? `${b.from}` : `${b.from}–${b.to}`,
+    count: b.count,
+  }));
   return renderChart(
     {
       width: 420,
       height: 120,
       data: { values },
-      mark: { type: 'rect', color: 'var(--accent)', opacity: 0.75 },
+      mark: { type: 'bar', color: 'var(--accent)', opacity: 0.75 },
       encoding: {
-        x: { field: 'from', type: 'quantitative', axis: { title: lengths.unit, tickCount: 6 } },
-        x2: { field: 'to' },
+        x: {
+          field: 'name',
+          type: 'ordinal',
+          sort: null,
+          scale: { paddingInner: 0.08, paddingOuter: 0.04 },
+          axis: { title: lengths.unit, labelAngle: 0, labelOverlap: true },
+        },
         y: { field: 'count', type: 'quantitative', axis: { title: 'inputs', tickCount: 3 } },
-        y2: { field: 'zero' },
       },
     },
     `Histogram of input lengths in ${lengths.unit}`,

@@ -160,7 +160,7 @@ export interface ReportDataFacts {
   problems: { kind: string; count: number; action: string; examples?: { where: string; text: string }[] }[];
   /** Sizes of the classes in training, largest first. */
   classes?: { name: string; count: number }[];
-  /** Histogram of input lengths; `unit` such as words or tokens. */
+  /** Histogram of input lengths, both ends inside the bin; `unit` such as words or tokens. */
   lengths?: { unit: string; bins: { from: number; to: number; count: number }[] };
 }
 

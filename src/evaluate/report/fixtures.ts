@@ -323,7 +323,7 @@ export function sampleReport(): ReportData {
       lengths: {
         unit: 'words',
         bins: Array.from({ length: 20 }, (_, i) => ({
-          from: 3 * i,
+          from: 3 * i + 1,
           to: 3 * i + 3,
           count: Math.round(2200 * Math.exp(-((i - 3.4) ** 2) / 8) + 40 * Math.exp(-i / 6)),
         })),

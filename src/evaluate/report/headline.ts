@@ -1,4 +1,4 @@
-import type { ReportArm, ReportData } from './data.ts';
+import type { ReportArm, ReportData, ReportMetric } from './data.ts';
 import {
   escapeHtml,
   formatBytes,
@@ -100,9 +100,17 @@ function facts(data: ReportData): [string, string][] {
   return out;
 }
 
-/** The table of arms: every metric with its spread over seeds and its interval. */
+/** The table of arms: every metric with its spread over seeds and its interval; many metrics make two tables. */
 export function armsTable(data: ReportData): string {
   const metrics = data.metrics.filter((m) => data.arms.some((a) => a.values[m.key]));
+  const tables = Math.ceil(metrics.length / 6);
+  const size = Math.ceil(metrics.length / tables);
+  return Array.from({ length: tables }, (_, t) =>
+    metricsTable(data, metrics.slice(t * size, (t + 1) * size)),
+  ).join('<p class="gap"></p>');
+}
+
+function metricsTable(data: ReportData, metrics: readonly ReportMetric[]): string {
   const best = new Map(
     metrics.map((m) => {
       const students = data.arms.filter((a) => a.role !== 'teacher' && a.values[m.key]);

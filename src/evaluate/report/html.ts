@@ -37,6 +37,8 @@ export async function renderReport(data: ReportData): Promise<string> {
   ].filter(Boolean);
   const legend = (arms: ReportData['arms']): string =>
     `<p class="legend">${arms.map((a) => `<span>${dot(a)}${escapeHtml(a.name)}</span>`).join('')}</p>`;
+  const panels = (charts: typeof curves): string =>
+    `<div class="panels">${charts.map((c) => `<figure><h3>${c.title}</h3>${c.svg}</figure>`).join('')}</div>`;
   const chart = await armsChart(data);
   return `<!doctype html>
 <html lang="en">
@@ -61,7 +63,7 @@ ${section(
   'Training',
   `${formatCount(Math.max(0, ...data.curves.flatMap((c) => c.steps.slice(-1))))} steps; thin lines are single seeds, strong ones their mean.`,
   curves.length
-    ? `${legend(used)}<div class="panels">${curves.map((c) => `<figure><h3>${c.title}</h3>${c.svg}</figure>`).join('')}</div>`
+    ? `${legend(used)}${panels(curves.filter((c) => !c.secondary))}${curves.some((c) => c.secondary) ? `<details style="margin-top:18px"><summary>Learning rate and gradient norm</summary>${panels(curves.filter((c) => c.secondary))}</details>` : ''}`
     : '',
 )}
 ${await reliabilitySection(data)}

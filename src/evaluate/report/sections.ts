@@ -1,5 +1,5 @@
 import { lengthChart, reliabilityChart } from './charts.ts';
-import type { ReportAnswer, ReportData, ReportExample } from './data.ts';
+import type { ReportAnswer, ReportData, ReportDataFacts, ReportExample } from './data.ts';
 import {
   escapeHtml,
   escapeText,
@@ -18,11 +18,12 @@ export const section = (title: string, lede: string, body: string): string =>
 /** One diagram per arm that was measured. */
 export async function reliabilitySection(data: ReportData): Promise<string> {
   const figures: string[] = [];
+  const ece = metricOf(data, 'ece');
   for (const r of data.reliability) {
     const arm = data.arms.find((a) => a.id === r.arm);
     if (!arm) continue;
     figures.push(
-      `<figure><h3>${dot(arm)}${escapeHtml(arm.name)} <span>ECE ${formatNumber(r.ece)}</span></h3>${await reliabilityChart(r, arm)}</figure>`,
+      `<figure><h3>${dot(arm)}${escapeHtml(arm.name)} <span>ECE ${formatValue(r.ece, ece)}</span></h3>${await reliabilityChart(r, arm)}</figure>`,
     );
   }
   return section(
@@ -74,10 +75,15 @@ export function slicesSection(data: ReportData): string {
   );
 }
 
+/** Examples of a kind that are shown at once; the others unfold. */
+const SHOWN = 6;
+
 /** Inputs on which teacher and student differ. */
 export function examplesSection(data: ReportData): string {
   const group = (title: string, list: ReportExample[]): string =>
-    list.length ? `<h3 style="margin:20px 0 2px">${title}</h3>${list.map(exampleCase).join('')}` : '';
+    list.length
+      ? `<h3 style="margin:20px 0 2px">${title} <span>${list.length}</span></h3>${list.slice(0, SHOWN).map(exampleCase).join('')}${list.length > SHOWN ? `<details><summary>${list.length - SHOWN} more</summary>${list.slice(SHOWN).map(exampleCase).join('')}</details>` : ''}`
+      : '';
   const lost = data.examples.filter((e) => e.teacher.correct === true && e.student.correct === false);
   const won = data.examples.filter((e) => e.student.correct === true && e.teacher.correct === false);
   const rest = data.examples.filter((e) => !lost.includes(e) && !won.includes(e));
@@ -112,43 +118,51 @@ function exampleCase(e: ReportExample): string {
 /** What went in, what was put aside, and why. */
 export async function dataSection(data: ReportData): Promise<string> {
   const d = data.data;
-  const parts: string[] = [];
-  if (d.splits.length)
-    parts.push(
-      `<div><h3>Parts</h3><table><thead><tr><th>Part</th><th class="n">Rows</th><th class="n">With label</th></tr></thead><tbody>${d.splits.map((s) => `<tr><td>${escapeText(s.name)}${s.about ? `<small>${escapeText(s.about)}</small>` : ''}</td><td class="n">${formatExact(s.rows)}</td><td class="n">${s.labelled === undefined ? '–' : formatExact(s.labelled)}</td></tr>`).join('')}</tbody></table></div>`,
+  const left: string[] = [];
+  const right: string[] = [];
+  if (d.splits.length) {
+    const rows = d.splits.map(
+      (s) =>
+        `<tr><td>${escapeText(s.name)}${s.about ? `<small>${escapeText(s.about)}</small>` : ''}</td><td class="n">${formatExact(s.rows)}</td><td class="n">${s.labelled === undefined ? '–' : formatExact(s.labelled)}</td></tr>`,
     );
-  const found = [...d.duplicates.map((x) => ({ ...x, examples: undefined })), ...d.problems];
-  parts.push(
-    found.length
-      ? `<div><h3>Duplicates and problems</h3><table><thead><tr><th>What</th><th class="n">Rows</th><th>Done</th></tr></thead><tbody>${found
-          .map(
-            (p) =>
-              `<tr><td>${escapeText(p.kind)}${(p.examples ?? [])
-                .slice(0, 3)
-                .map((x) => `<small>${escapeText(x.where)}: ${escapeText(x.text)}</small>`)
-                .join(
-                  '',
-                )}</td><td class="n">${formatExact(p.count)}</td><td>${escapeText(p.action)}</td></tr>`,
-          )
-          .join('')}</tbody></table></div>`
-      : '<div><h3>Duplicates and problems</h3><p class="empty">None found.</p></div>',
-  );
-  const more: string[] = [];
+    left.push(
+      `<h3>Parts</h3><table><thead><tr><th>Part</th><th class="n">Rows</th><th class="n">With label</th></tr></thead><tbody>${rows.join('')}</tbody></table>`,
+    );
+  }
   if (d.lengths?.bins.length)
-    more.push(`<figure><h3>Input length</h3>${await lengthChart(d.lengths)}</figure>`);
+    (d.classes?.length ? left : right).push(
+      `<figure style="margin-top:${d.classes?.length ? 26 : 0}px"><h3>Input length</h3>${await lengthChart(d.lengths)}</figure>`,
+    );
   if (d.classes?.length) {
     const most = d.classes[0].count;
     const shown =
-      d.classes.length > 10 ? [...d.classes.slice(0, 5), undefined, ...d.classes.slice(-4)] : d.classes;
-    more.push(
-      `<div><h3>Classes <span>${d.classes.length}, largest and smallest</span></h3><table><tbody>${shown.map((c) => (c ? `<tr><td style="padding-block:4px">${escapeText(c.name)}</td><td class="n" style="padding-block:4px">${formatExact(c.count)}</td><td style="width:34%;padding-block:9px 4px"><span class="bar" style="width:${((100 * c.count) / most).toFixed(1)}%"></span></td></tr>` : `<tr><td class="empty" style="padding-block:2px">⋯ ${d.classes!.length - 9} more</td><td></td><td></td></tr>`)).join('')}</tbody></table></div>`,
+      d.classes.length > 12 ? [...d.classes.slice(0, 6), undefined, ...d.classes.slice(-5)] : d.classes;
+    const rows = shown.map((c) =>
+      c
+        ? `<tr class="tight"><td>${escapeText(c.name)}</td><td class="n">${formatExact(c.count)}</td><td style="width:34%"><span class="bar" style="width:${((100 * c.count) / most).toFixed(1)}%"></span></td></tr>`
+        : `<tr class="tight"><td class="empty">⋯ ${d.classes!.length - 11} more</td><td></td><td></td></tr>`,
+    );
+    right.push(
+      `<h3>Classes <span>${d.classes.length}${d.classes.length > 12 ? ', largest and smallest' : ''}</span></h3><table><tbody>${rows.join('')}</tbody></table>`,
     );
   }
   return section(
     'Data',
     'Rows that could not be used were put aside, never dropped in silence.',
-    `<div class="pair">${parts.join('')}</div>${more.length ? `<div class="pair" style="margin-top:30px">${more.join('')}</div>` : ''}`,
+    `<div class="pair"><div>${left.join('')}</div><div>${right.join('')}</div></div><div style="margin-top:30px">${problemsTable(d)}</div>`,
   );
+}
+
+function problemsTable({ duplicates, problems }: ReportDataFacts): string {
+  const found: ReportDataFacts['problems'] = [...duplicates, ...problems];
+  if (found.length === 0) return '<h3>Duplicates and problems</h3><p class="empty">None found.</p>';
+  const rows = found.map((p) => {
+    const seen = (p.examples ?? [])
+      .slice(0, 3)
+      .map((x) => `<small>${escapeText(x.where)}: ${escapeText(x.text)}</small>`);
+    return `<tr><td>${escapeText(p.kind)}${seen.join('')}</td><td class="n">${formatExact(p.count)}</td><td class="v">${escapeText(p.action)}</td></tr>`;
+  });
+  return `<h3>Duplicates and problems</h3><table><thead><tr><th>What</th><th class="n">Rows</th><th class="v">Done</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
 }
 
 /** Machine, versions, cost and the recipe. */

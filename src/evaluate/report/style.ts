@@ -56,6 +56,8 @@ h3 span { color: var(--muted); font-weight: 400; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th { text-align: left; font-weight: 500; color: var(--muted); font-size: 12.5px; line-height: 1.3; padding: 6px 14px 8px 0; border-bottom: 1px solid var(--line); vertical-align: bottom; }
 td { padding: 9px 14px 9px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
+tr.tight td { padding-block: 4px; }
+tr.tight .bar { margin-top: 8px; }
 th:last-child, td:last-child { padding-right: 0; }
 tr:last-child > td { border-bottom: 0; }
 .n { text-align: right; white-space: nowrap; }
@@ -73,7 +75,7 @@ tr.lead td:last-child { box-shadow: 8px 0 0 var(--wash); }
 .bar.plain { background: var(--linear); }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); gap: 26px 30px; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 26px 44px; align-items: start; }
-.panels.narrow { grid-template-columns: repeat(auto-fill, minmax(235px, 1fr)); }
+.panels.narrow { grid-template-columns: repeat(auto-fill, minmax(210px, 1fr)); }
 .panels.narrow h3 span:last-child { display: block; padding-left: 17px; }
 .v { padding-left: 12px; }
 figure { margin: 0; min-width: 0; }
@@ -94,6 +96,7 @@ pre { font: 12.5px/1.55 var(--mono); background: var(--panel); padding: 16px 18p
 .kv { display: grid; grid-template-columns: max-content 1fr; gap: 3px 22px; margin: 0; font-size: 14px; }
 .kv dt { color: var(--muted); } .kv dd { margin: 0; overflow-wrap: anywhere; }
 footer { margin-top: 60px; padding-top: 14px; border-top: 1px solid var(--line); color: var(--muted); font-size: 12.5px; }
+p.gap { margin: 18px 0 0; }
 .empty { color: var(--muted); }
 @media (max-width: 760px) {
   main { padding: 24px 18px 48px; }

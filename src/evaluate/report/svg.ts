@@ -20,7 +20,7 @@ export async function renderChart(
   const width = Number(/ width="([\d.]+)"/.exec(svg)?.[1] ?? 400);
   return svg
     .replace(/ (?:aria-[a-z]+|role|class|pointer-events)="[^"]*"/g, '')
-    .replace(/(-?\d+\.\d{2})\d+/g, '$1') // a hundredth of a pixel is enough
+    .replace(/="[^"]*"/g, (value) => value.replace(/(\.\d{2})\d+/g, '$1')) // a hundredth of a pixel is enough
     .replace(
       / width="[\d.]+" height="[\d.]+"/,
       ` role="img" aria-label="${attribute(label)}" style="width:100%;max-width:${Math.round(options.maxWidth ?? width)}px"`,
