@@ -6,7 +6,6 @@ import {
   OperatorSetIdProtoSchema,
   type TensorProto,
 } from 'onnx-buf';
-import { fromFloat16Bits, toFloat16Bits } from '../graph/dtype.ts';
 import { type NDArray, ndarray } from '../graph/ndarray.ts';
 import { GraphBuilder } from '../graph/onnx/builder.ts';
 import { encodeModel, joinPieces } from '../graph/onnx/encode.ts';
@@ -16,7 +15,7 @@ import { tensorData } from '../graph/onnx/import/tensor-data.ts';
 import { rawTensorProto } from '../graph/onnx/proto.ts';
 import { shareNodes } from '../graph/onnx/share.ts';
 import { DecantError } from '../util/errors.ts';
-import { quantizeInt4, quantizeInt8 } from './quantize-weights.ts';
+import { quantizeHalf, quantizeInt4, quantizeInt8 } from './quantize-weights.ts';
 
 export interface QuantizeOptions {
   /**
@@ -215,12 +214,7 @@ class Quantizer {
     const [n, k] = transposed ? w.shape : [w.shape[1], w.shape[0]];
     const [q, scales] = this.once(`int4:${weight}:${transposed}`, () => {
       const m = quantizeInt4(w, transposed, block);
-      this.note(weight, w, 'int4', (i) => {
-        const [j, r] = transposed ? [Math.floor(i / k), i % k] : [i % n, Math.floor(i / n)];
-        const cell = (j * m.blocks + Math.floor(r / block)) * block + (r % block);
-        const nibble = cell & 1 ? m.data[cell >> 1] >> 4 : m.data[cell >> 1] & 0x0f;
-        return (nibble - 8) * m.scales[j * m.blocks + Math.floor(r / block)];
-      });
+      this.note(weight, w, 'int4', m.error);
       return [
         this.add(`${weight}.int4`, 2, [n, m.blocks, block / 2], m.data),
         this.add(`${weight}.scale`, 1, [n * m.blocks], m.scales),
@@ -249,22 +243,16 @@ class Quantizer {
 
   private halfTable(name: string): string {
     const w = this.data(name);
-    const half = Uint16Array.from(w.data as Float32Array, toFloat16Bits);
-    this.note(name, w, 'float16', (i) => fromFloat16Bits(half[i]));
-    return this.add(`${name}.half`, 10, w.shape, half);
+    const half = quantizeHalf(w);
+    this.note(name, w, 'float16', half.error);
+    return this.add(`${name}.half`, 10, w.shape, half.data);
   }
 
   private int8(name: string, per: 'row' | 'column'): string[] {
     return this.once(`int8:${name}:${per}`, () => {
       const w = this.data(name);
       const m = quantizeInt8(w, per, this.options.reduceRange ? 63 : 127);
-      const columns = w.shape[1];
-      this.note(
-        name,
-        w,
-        'int8',
-        (i) => m.data[i] * m.scales[per === 'row' ? Math.floor(i / columns) : i % columns],
-      );
+      this.note(name, w, 'int8', m.error);
       return [
         this.add(`${name}.int8`, 3, w.shape, m.data),
         this.add(`${name}.scale`, 1, [m.scales.length], m.scales),
@@ -272,20 +260,8 @@ class Quantizer {
     });
   }
 
-  private note(name: string, w: NDArray, as: string, at: (i: number) => number): void {
-    const x = w.data as Float32Array;
-    let miss = 0;
-    let total = 0;
-    for (let i = 0; i < x.length; i++) {
-      miss += (x[i] - at(i)) ** 2;
-      total += x[i] * x[i];
-    }
-    this.report.quantized.push({
-      name,
-      shape: w.shape,
-      as,
-      error: total === 0 ? 0 : Math.sqrt(miss / total),
-    });
+  private note(name: string, w: NDArray, as: string, error: number): void {
+    this.report.quantized.push({ name, shape: w.shape, as, error });
   }
 
   private data(name: string): NDArray {
