@@ -47,6 +47,13 @@ export const sliceOp: OpDef<SliceAttrs> = {
     let offset = 0;
     const own = [...strides];
     axes.forEach((a, i) => {
+      const last = dim(starts[i]) + (t.shape[a] - 1) * steps[i];
+      if (t.shape[a] < 0 || dim(starts[i]) < 0 || (t.shape[a] > 0 && last >= x.shape[a])) {
+        throw new DecantError('shape', `the bounds of axis ${a} lie outside of it`, {
+          seen: `from ${dim(starts[i])}, ${t.shape[a]} elements`,
+          allowed: `0 to ${x.shape[a]}`,
+        });
+      }
       offset += dim(starts[i]) * strides[a];
       own[a] *= steps[i];
     });

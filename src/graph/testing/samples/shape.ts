@@ -5,6 +5,7 @@ import { broadcastTo, fill, identity, reshape } from '../../ops/basic.ts';
 import { pad } from '../../ops/padding.ts';
 import { expandDims, repeat, squeeze, swapAxes, tile, transpose, tril, triu } from '../../ops/shape.ts';
 import { concat, flip, slice, split, stack } from '../../ops/slicing.ts';
+import { dimSub } from '../../shape.ts';
 import type { Tensor } from '../../tensor.ts';
 import {
   broadcastablePair,
@@ -138,6 +139,9 @@ const shapeForward: OpSamples[] = [
       return one(rng, shape, (x) => [...split(x, 2), ...split(x, [1, shape[0] - 1])]);
     },
     () => [empty([0, 4], (x) => split(x, [1, 3], 1)), ...everyType((x) => split(x, [1, 2, 0], 1))],
+  ),
+  linear('split (the rest)', (rng) =>
+    one(rng, [2 + rng.int(3), 2], (x) => split(x, [1, dimSub(x.shape[0], 1)])),
   ),
   linear(
     'slice',
