@@ -112,7 +112,7 @@ export async function curveCharts(
     const finite = values.map((v) => v.value as number).filter((v) => Number.isFinite(v));
     if (finite.length < 2) continue;
     const [low, high] = [Math.min(...finite), Math.max(...finite)];
-    const log = low > 0 && high / low > 40;
+    const log = low > 0 && high / low > 40 && term !== 'lr';
     const last = Math.max(...thinned.flatMap((t) => t.steps.slice(-1)));
     const x = {
       field: 'step',
@@ -123,8 +123,8 @@ export async function curveCharts(
       type: 'quantitative',
       scale: log ? { type: 'log', nice: false } : { zero: false },
       axis: log
-        ? { title: null, values: logTicks(low, high), format: '~g' }
-        : { title: null, tickCount: 4, format: '~g' },
+        ? { title: null, values: logTicks(low, high), format: '~g', minExtent: 38 }
+        : { title: null, tickCount: 4, format: '~g', minExtent: 38 },
     };
     const several = arms.some((a) => thinned.filter((c) => c.arm === a.id).length > 1);
     const means: Values = several

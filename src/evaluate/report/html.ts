@@ -63,7 +63,7 @@ ${section(
   'Training',
   `${formatCount(Math.max(0, ...data.curves.flatMap((c) => c.steps.slice(-1))))} steps; thin lines are single seeds, strong ones their mean.`,
   curves.length
-    ? `${legend(used)}${panels(curves.filter((c) => !c.secondary))}${curves.some((c) => c.secondary) ? `<details style="margin-top:18px"><summary>Learning rate and gradient norm</summary>${panels(curves.filter((c) => c.secondary))}</details>` : ''}`
+    ? `${legend(used)}${panels(curves.filter((c) => !c.secondary))}${curves.some((c) => c.secondary) ? `<details style="margin-top:18px"><summary>Learning rate and gradient norm</summary><div style="margin-top:14px">${panels(curves.filter((c) => c.secondary))}</div></details>` : ''}`
     : '',
 )}
 ${await reliabilitySection(data)}
