@@ -3,9 +3,9 @@ import type { DType } from '../dtype.ts';
 import { array } from '../ndarray.ts';
 import { type Dim, dimDivide, dimMul, dimSub, isSymbolic, showShape } from '../shape.ts';
 import { constant, type Tensor } from '../tensor.ts';
-import { add } from './arithmetic.ts';
+import { add, mul, sub } from './arithmetic.ts';
 import { reshape } from './basic.ts';
-import { lessEqual, logicalAnd, where } from './compare.ts';
+import { cast, lessEqual, logicalAnd } from './compare.ts';
 import { matmul } from './linear.ts';
 import { arange, sizeTensor } from './sizes.ts';
 import { softmax } from './softmax.ts';
@@ -32,7 +32,8 @@ export function causalMask(queries: Dim, keys: Dim): Tensor {
   return lessEqual(reshape(arange(keys), [1, keys]), rows);
 }
 
-const zero = (dtype: DType): Tensor => constant(array(0, dtype, []));
+/** 0 where 1, the floor where 0. */
+const hiddenFloor = (keep: Tensor): Tensor => mul(sub(1, keep), floorOf(keep.dtype));
 
 export interface AttentionOptions {
   /** Broadcasts against `[..., heads, queries, keys]`: bool (true is seen) or float (added to the scores). */
@@ -73,10 +74,13 @@ export function scaledDotProductAttention(
   if (mask && mask.dtype !== 'bool') scores = add(scores, mask);
   const visible = mask?.dtype === 'bool' ? mask : undefined;
   const past = causal ? causalMask(queries, keys) : undefined;
-  const floor = floorOf(q.dtype);
-  // with the causal mask alone every query sees a key, so the floor can be added: a cheaper pass, and none backwards
-  if (past && !visible) scores = add(scores, where(past, zero(q.dtype), constant(array(floor, q.dtype, []))));
-  else if (visible) scores = where(past ? logicalAnd(visible, past) : visible, scores, floor);
+  // products and sums, not Where, which onnxruntime runs on one thread. With the causal mask alone every query sees a
+  // key and the floor can be added, which costs nothing backwards; else hidden scores become the floor exactly
+  if (past && !visible) scores = add(scores, hiddenFloor(cast(past, q.dtype)));
+  else if (visible) {
+    const keep = cast(past ? logicalAnd(visible, past) : visible, q.dtype);
+    scores = add(mul(scores, keep), hiddenFloor(keep));
+  }
   const weights = softmax(scores);
   const rows = [...folded.shape.slice(0, -1), keys];
   return reshape(matmul(reshape(weights, rows), v), [...q.shape.slice(0, -1), v.shape[v.rank - 1]]);

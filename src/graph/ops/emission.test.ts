@@ -51,7 +51,7 @@ describe('emitted graphs', () => {
         [2, 2, 8, 16],
         [2, 2, 8, 16],
       ],
-      scaledDotProductAttention,
+      (q, k, v) => scaledDotProductAttention(q, k, v),
     );
     expect(ops.Expand ?? 0).toBeLessThanOrEqual(2); // seeds of the reductions only
   });
