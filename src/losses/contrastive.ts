@@ -55,7 +55,7 @@ export interface CrdOptions {
  * @returns `[batch]` nats
  * @source Tian et al. 2020 (1910.10699), eq. 17 to 19, in the form of the authors' code
  * @example
- * crdLoss(constant([[1, 0]]), constant([[1, 0]]), { student: constant([[1, 0], [0, 1]]), teacher: constant([[1, 0], [0, 1]]) }, constant([0], 'int32'), constant([[1]], 'int32'), { temperature: 1, zStudent: 4, zTeacher: 4, examples: 2 }) // => [2.71113]
+ * crdLoss(constant([[1, 0]]), constant([[1, 0]]), { student: constant([[1, 0], [0, 1]]), teacher: constant([[1, 0], [0, 1]]) }, constant([0], 'int32'), constant([[1]], 'int32'), { temperature: 1, zStudent: 4, zTeacher: 4, examples: 2 }) // => [1.91382]
  */
 export function crdLoss(
   studentEmbedding: Tensor,

@@ -23,7 +23,7 @@ import { plackettLuce } from './reward.ts';
 const square = (x: Tensor): Tensor => mul(x, x);
 
 /**
- * Pointwise: (s - t)².
+ * Pointwise distillation of scores: (s - t)².
  *
  * @param studentScores `[...]`
  * @param teacherScores `[...]`
