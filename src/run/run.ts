@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { prepareData } from '../data/prepare.ts';
 import { createNodeEngine } from '../engine/node/engine.ts';
+import { cardOfReport } from '../evaluate/report/card.ts';
 import { writeReport } from '../evaluate/report/write.ts';
+import { modelCard } from '../export/model-card.ts';
 import { methods } from '../methods/index.ts';
 import type { Method } from '../methods/method.ts';
 import { dataSpecOf } from '../recipe/data-spec.ts';
@@ -12,6 +14,7 @@ import { folderTeacher, onnxTeacher } from '../teachers/local.ts';
 import { openSignalStore } from '../teachers/store/index.ts';
 import type { Teacher } from '../teachers/teacher.ts';
 import { DecantError, isDecantError } from '../util/errors.ts';
+import { writeFileAtomic } from '../util/node/atomic.ts';
 import { closest } from '../util/suggest.ts';
 import { type RunOutcome, runClassification } from './classify.ts';
 import type { RunContext } from './context.ts';
@@ -95,7 +98,16 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
     const teacher = await openTeacher(ctx);
     closers.unshift(() => teacher.close());
     const outcome = await runClassification(ctx, teacher, method, config);
-    await writeReport(opened.folder.path, { ...outcome.report, recipe: serializeRecipe(recipe, hash) });
+    const report = { ...outcome.report, recipe: serializeRecipe(recipe, hash) };
+    await writeReport(opened.folder.path, report);
+    const parity = new Map(outcome.model.parity.map((p) => [p.file, p.maxDifference]));
+    const card = cardOfReport(report, {
+      labels: data.classes,
+      files: outcome.model.files
+        .filter((f) => /\.(onnx|safetensors)$/.test(f.path))
+        .map((f) => ({ ...f, maxDifference: parity.get(f.path) })),
+    });
+    writeFileAtomic(join(outcome.model.folder, 'README.md'), modelCard(card));
     journal.event('finished', { headline: outcome.report.headline, files: outcome.model.files });
     return { ...outcome, out, seconds: (performance.now() - began) / 1000 };
   } catch (error) {

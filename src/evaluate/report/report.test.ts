@@ -2,6 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { modelCard } from '../../export/model-card.ts';
+import { cardOfReport } from './card.ts';
 import { sampleReport } from './fixtures.ts';
 import {
   escapeText,
@@ -127,5 +129,27 @@ describe('renderReport', () => {
       JSON.parse(JSON.stringify(sampleReport())),
     );
     expect(readFileSync(join(folder, 'report.html'), 'utf8')).toBe(await renderReport(sampleReport()));
+  });
+});
+
+describe('cardOfReport', () => {
+  it("says what the report says, in the report's numbers", () => {
+    const card = cardOfReport(sampleReport(), {
+      labels: ['a', 'b'],
+      files: [{ path: 'onnx/model.onnx', bytes: 1_570_000, maxDifference: 2.4e-6 }],
+    });
+    expect(card.results?.columns.slice(0, 2)).toEqual(['Model', 'Accuracy']);
+    expect(card.results?.rows[1].slice(0, 2)).toEqual([
+      'Student, distilled',
+      '90.2\u202f% ±\u202f0.2 [89.2, 91.2]',
+    ]);
+    expect(card.metrics?.[1]).toEqual({ type: 'f1', name: 'Macro-F1', value: 0.897 });
+    expect(card.limitations).toContain('Weakest on “words 24–79”: Accuracy 85.3\u202f% on 702 examples.');
+    const text = modelCard(card);
+    expect(text).toContain('pipeline_tag: "text-classification"');
+    expect(text).toMatch(/\| onnx\/model\.onnx \| 1\.57\sMB \| 2\.4e-6 \|/);
+    expect(modelCard(cardOfReport({ ...sampleReport(), gold: { kind: 'none' } }))).toContain(
+      'accuracy is unknown',
+    );
   });
 });
