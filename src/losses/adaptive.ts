@@ -36,7 +36,7 @@ export interface AdaptiveKl {
  *
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
- * @source Wu et al. 2024 (2404.02657), eq. 12 to 14
+ * @source Wu et al. 2024 (2404.02657)
  * @example
  * adaptiveKl(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]]))).headWeight // => [0.5]
  */

@@ -112,7 +112,7 @@ export const spanLogLikelihood = (tokenLogp: Tensor, spanOf: Tensor, spans: numb
  * @param studentSpanLogp `[...]` log Q from {@link spanLogLikelihood}, ≤ 0
  * @param teacherSpanLogp `[...]` log P
  * @returns `[...]` nats; +∞ where Q is 0 or 1 and P is not
- * @source Minixhofer et al. 2025 (2503.20083), eq. 5 and 6 (binarised approximate likelihood matching)
+ * @source Minixhofer et al. 2025 (2503.20083) (binarised approximate likelihood matching)
  * @example
  * alignedSpanKl(constant([-0.693147]), constant([-0.693147])) // => [0]
  */

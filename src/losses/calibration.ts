@@ -105,7 +105,7 @@ export function expectedCalibrationError(
  * @param studentLogits `[n, classes]`
  * @param teacherLogits `[n, classes]`
  * @returns `[n]`
- * @source Stanton et al. 2021 (2106.05945), eq. 5 (top-1 agreement)
+ * @source Stanton et al. 2021 (2106.05945) (top-1 agreement)
  * @example
  * agreement(constant([[0, 1], [1, 0]]), constant([[0, 1], [0, 1]])) // => [1, 0]
  */
@@ -148,7 +148,7 @@ export function trustScore(
  * @param canaryLogp `[]` or `[canaries]` log-likelihood of the secret
  * @param otherLogp `[..., |R| - 1]` log-likelihoods of all other fillings
  * @returns the shape of `canaryLogp`, bits
- * @source Carlini et al. 2019 (1802.08232), definition 5
+ * @source Carlini et al. 2019 (1802.08232)
  * @example
  * exposure(constant([-1]), constant([[-2, -3, -4]])) // => [2]
  */

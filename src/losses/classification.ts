@@ -85,7 +85,7 @@ export const hintonKd = (
  *
  * @param logits `[..., classes]`
  * @returns `[..., classes]`
- * @source Sun et al. 2024 (2403.01427), eq. 9
+ * @source Sun et al. 2024 (2403.01427)
  * @example
  * standardizeLogits(constant([[1, 2, 3]])) // => [[-1, 0, 1]]
  */
@@ -172,7 +172,7 @@ export interface NkdOptions extends TemperatureOptions {
  * @param teacherLogits `[..., classes]`
  * @param labels `[...]` int32
  * @returns `[...]` nats
- * @source Yang et al. 2023 (2303.13005), eq. 5; τ² as in the authors' code
+ * @source Yang et al. 2023 (2303.13005); τ² as in the authors' code
  * @example
  * normalizedKd(constant([[0, 0, 0]]), constant([[0, 0, 0]]), constant([0], 'int32')) // => [1.405925]
  */
@@ -232,7 +232,7 @@ const correlationDistance = (a: Tensor, b: Tensor, axis: number, eps: number): T
  * @param studentLogits `[batch, classes]`
  * @param teacherLogits `[batch, classes]`
  * @returns inter `[batch]`, intra `[classes]`
- * @source Huang et al. 2022 (2205.10536), eq. 6 to 9
+ * @source Huang et al. 2022 (2205.10536)
  * @example
  * dist(constant([[1, 0, 3], [2, 2, 0]]), constant([[1, 0, 3], [2, 2, 0]])).inter // => [0, 0]
  */

@@ -191,7 +191,7 @@ export interface SkewOptions extends RowOptions {
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
  * @returns `[...]` nats
- * @source Ko et al. 2024 (2402.03898), eq. 3
+ * @source Ko et al. 2024 (2402.03898)
  * @example
  * skewedForwardKl(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]]))) // => [0.0906425]
  */
@@ -215,7 +215,7 @@ export function skewedForwardKl(
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
  * @returns `[...]` nats
- * @source Ko et al. 2024 (2402.03898), eq. 4
+ * @source Ko et al. 2024 (2402.03898)
  * @example
  * skewedReverseKl(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]]))) // => [0.0949616]
  */
@@ -238,7 +238,7 @@ export function skewedReverseKl(
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
  * @returns `[...]`
- * @source Wen et al. 2023 (2307.15190), eq. 5
+ * @source Wen et al. 2023 (2307.15190)
  * @example
  * totalVariation(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]]))) // => [0.231059]
  */
@@ -255,7 +255,7 @@ export function totalVariation(studentLogp: Tensor, teacherLogp: Tensor, options
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
  * @returns `[...]`
- * @source Amari 1985; the parametrization of Minka 2005, eq. 2, for normalised distributions
+ * @source Amari 1985; the parametrization of Minka 2005, for normalised distributions
  * @example
  * alphaDivergence(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]])), { alpha: 0.5 }) // => [0.1148293]
  */

@@ -33,7 +33,7 @@ export interface RelationPair {
  * @param attentionMask `[batch, seq]`, 1 for tokens
  * @param relationHeads number of relation heads; divides both hidden sizes
  * @returns `[batch]` nats
- * @source Wang et al. 2021 (2012.15828), eq. 5 to 7
+ * @source Wang et al. 2021 (2012.15828)
  * @example
  * miniLmRelation({ student: constant([[[1, 0], [0, 1]]]), teacher: constant([[[1, 0], [0, 1]]]) }, constant([[1, 1]]), 1) // => [0]
  */
@@ -51,7 +51,7 @@ export function miniLmRelation(pair: RelationPair, attentionMask: Tensor, relati
  *
  * @param pairs queries, keys and values
  * @returns `[batch]` nats
- * @source Wang et al. 2021 (2012.15828), eq. 4 (weights 1/3)
+ * @source Wang et al. 2021 (2012.15828) (weights 1/3)
  * @example
  * miniLmV2([{ student: constant([[[1, 0], [0, 1]]]), teacher: constant([[[1, 0], [0, 1]]]) }], constant([[1, 1]]), 1) // => [0]
  */
@@ -72,7 +72,7 @@ export function miniLmV2(
  * must be equal.
  *
  * @returns `[batch]` nats
- * @source Wang et al. 2020 (2002.10957), eq. 5 to 8
+ * @source Wang et al. 2020 (2002.10957)
  * @example
  * miniLmV1({ queries: { student: constant([[[1]]]), teacher: constant([[[2]]]) }, keys: { student: constant([[[1]]]), teacher: constant([[[2]]]) }, values: { student: constant([[[1]]]), teacher: constant([[[2]]]) } }, constant([[1]]), 1) // => [0]
  */

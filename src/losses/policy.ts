@@ -73,7 +73,7 @@ export function ppoClip(
  * @param logp `[...]`, of tokens or whole completions
  * @param advantages `[...]`, reward minus a baseline
  * @returns `[...]`
- * @source Williams 1992, eq. 4; Ahmadian et al. 2024 (2402.14740), eq. 6
+ * @source Williams 1992; Ahmadian et al. 2024 (2402.14740)
  * @example
  * reinforce(constant([-2]), constant([0.5])) // => [1]
  */
@@ -85,7 +85,7 @@ export const reinforce = (logp: Tensor, advantages: Tensor, mask?: Tensor): Tens
  *
  * @param rewards `[prompts, group]`, group ≥ 2
  * @returns `[prompts, group]`, no gradient
- * @source Ahmadian et al. 2024 (2402.14740), eq. 9
+ * @source Ahmadian et al. 2024 (2402.14740)
  * @example
  * rlooAdvantages(constant([[1, 0, 2]])) // => [[0, -1.5, 1.5]]
  */
@@ -175,7 +175,7 @@ export interface MiniLlmAdvantageOptions {
  * @param rewards `[batch, seq]` log p(y_i) - log q_old(y_i), halved and clipped as the method says
  * @param mask `[batch, seq]`, 1 on tokens
  * @returns `[batch, seq]`, no gradient
- * @source Gu et al. 2023 (2306.08543), eq. 5 and 8
+ * @source Gu et al. 2023 (2306.08543)
  * @example
  * miniLlmAdvantages(constant([[1, 1]]), constant([[1, 1]]), { gamma: 1 }) // => [[1, 1]]
  */

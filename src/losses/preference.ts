@@ -80,7 +80,7 @@ export const dpo = (r: LogRatios, { beta = 0.1, labelSmoothing = 0 }: SmoothingO
  * May be negative.
  *
  * @returns `[pairs]`
- * @source Chowdhury et al. 2024 (2403.00409), eq. 14
+ * @source Chowdhury et al. 2024 (2403.00409)
  * @example
  * robustDpo({ chosen: constant([0]), rejected: constant([0]) }) // => [0.693147]
  */
@@ -99,7 +99,7 @@ export function robustDpo(r: LogRatios, { beta = 0.1, labelSmoothing = 0.1 }: Sm
  * Hinge (SLiC): max(0, 1 - βh).
  *
  * @returns `[pairs]`
- * @source Zhao et al. 2023 (2305.10425), eq. 2, on log-ratios as in Liu et al. 2023 (2309.06657)
+ * @source Zhao et al. 2023 (2305.10425), on log-ratios as in Liu et al. 2023 (2309.06657)
  * @example
  * hinge({ chosen: constant([5]), rejected: constant([0]) }, { beta: 0.1 }) // => [0.5]
  */
@@ -125,7 +125,7 @@ export function ipo(r: LogRatios, { beta = 0.1 }: BetaOption = {}): Tensor {
  * pair's distribution to the smoothed label.
  *
  * @returns `[pairs]`
- * @source Ji et al. 2024 (2402.00856), eq. 16; ε 1e-3 when it is 0
+ * @source Ji et al. 2024 (2402.00856); ε 1e-3 when it is 0
  * @example
  * exoPair({ chosen: constant([0]), rejected: constant([0]) }, { labelSmoothing: 0.5 }) // => [0]
  */
@@ -140,7 +140,7 @@ export function exoPair(r: LogRatios, { beta = 0.1, labelSmoothing = 1e-3 }: Smo
  * NCA for pairs: -log σ(βρ_w) - ½ log σ(-βρ_w) - ½ log σ(-βρ_l).
  *
  * @returns `[pairs]`
- * @source Chen et al. 2024 (2402.05369), eq. 12 (two responses)
+ * @source Chen et al. 2024 (2402.05369) (two responses)
  * @example
  * ncaPair({ chosen: constant([0]), rejected: constant([0]) }) // => [1.386294]
  */
@@ -155,7 +155,7 @@ export const ncaPair = (r: LogRatios, { beta = 0.1 }: BetaOption = {}): Tensor =
  *
  * @param delta δ, a scalar
  * @returns `[pairs]`
- * @source Jung et al. 2024 (2404.04656), eq. 9
+ * @source Jung et al. 2024 (2404.04656)
  * @example
  * bcoPair({ chosen: constant([0]), rejected: constant([0]) }) // => [1.386294]
  */
@@ -168,7 +168,7 @@ export function bcoPair(r: LogRatios, { beta = 0.1, delta }: BetaOption & { delt
  * SPPO, hard labels: (ρ_w - 1/(2β))² + (ρ_l + 1/(2β))².
  *
  * @returns `[pairs]`
- * @source Wu et al. 2024 (2405.00675), eq. 4.7 with win probabilities 1 and 0
+ * @source Wu et al. 2024 (2405.00675) with win probabilities 1 and 0
  * @example
  * sppoHard({ chosen: constant([5]), rejected: constant([-5]) }) // => [0]
  */
@@ -212,7 +212,7 @@ export const aotUnpaired = (r: LogRatios, { beta = 0.1, labelSmoothing = 0 }: Sm
  * APO-zero: 1 - σ(βρ_w) + σ(βρ_l): chosen up, rejected down.
  *
  * @returns `[pairs]`, 0 to 2
- * @source D'Oosterlinck et al. 2024 (2408.06266), eq. 5
+ * @source D'Oosterlinck et al. 2024 (2408.06266)
  * @example
  * apoZero({ chosen: constant([0]), rejected: constant([0]) }) // => [1]
  */
@@ -223,7 +223,7 @@ export const apoZero = (r: LogRatios, { beta = 0.1 }: BetaOption = {}): Tensor =
  * APO-down: σ(βρ_w) + 1 - σ(βh): both down, the rejected one more.
  *
  * @returns `[pairs]`, 0 to 2
- * @source D'Oosterlinck et al. 2024 (2408.06266), eq. 6
+ * @source D'Oosterlinck et al. 2024 (2408.06266)
  * @example
  * apoDown({ chosen: constant([0]), rejected: constant([0]) }) // => [1]
  */
@@ -235,7 +235,7 @@ export const apoDown = (r: LogRatios, { beta = 0.1 }: BetaOption = {}): Tensor =
  * since e^(-z) alone overflows where m vanishes.
  *
  * @returns `[pairs]`
- * @source Lu et al. 2024 (2406.08414), eq. 5 (log-ratio modulated loss)
+ * @source Lu et al. 2024 (2406.08414) (log-ratio modulated loss)
  * @example
  * discopop({ chosen: constant([0]), rejected: constant([0]) }) // => [0.846574]
  */

@@ -42,7 +42,7 @@ export const pointwiseMse = (studentScores: Tensor, teacherScores: Tensor): Tens
  * @param negativeScores `[pairs]`
  * @param weights `[pairs]`, constants
  * @returns `[pairs]`
- * @source Burges et al. 2005, eq. 3; Hofstätter et al. 2020 (2010.02666), section 4.2, for the weighted form
+ * @source Burges et al. 2005; Hofstätter et al. 2020 (2010.02666), section 4.2, for the weighted form
  * @example
  * rankNet(constant([1]), constant([1])) // => [0.693147]
  */
@@ -57,7 +57,7 @@ export function rankNet(positiveScores: Tensor, negativeScores: Tensor, weights?
  * @param student positive and negative scores `[pairs]`
  * @param teacher positive and negative scores `[pairs]`
  * @returns `[pairs]` nats
- * @source Burges et al. 2005, eq. 2, with the teacher's probability as the target
+ * @source Burges et al. 2005, with the teacher's probability as the target
  * @example
  * rankNetDistillation({ positive: constant([1]), negative: constant([1]) }, { positive: constant([0]), negative: constant([0]) }) // => [0.693147]
  */
@@ -78,7 +78,7 @@ export interface PairScores {
  * @param student positive and negative scores `[pairs]`
  * @param teacher positive and negative scores `[pairs]`
  * @returns `[pairs]`
- * @source Hofstätter et al. 2020 (2010.02666), eq. 2
+ * @source Hofstätter et al. 2020 (2010.02666)
  * @example
  * marginMse({ positive: constant([3]), negative: constant([1]) }, { positive: constant([5]), negative: constant([4]) }) // => [1]
  */
@@ -141,7 +141,7 @@ export function listwiseKl(
  * @param teacherScores `[queries, n]`; ties: the earlier candidate first
  * @param options mask `[queries, n]`; top: only the first `top` places count
  * @returns `[queries]` nats
- * @source Xia et al. 2008, eq. 7; Plackett 1975
+ * @source Xia et al. 2008; Plackett 1975
  * @example
  * listMle(constant([[0, 0, 0]]), constant([[1, 3, 2]])) // => [1.791759]
  */
@@ -166,7 +166,7 @@ export function listMle(
  * @param teacher `[..., features]`; reduce a wider teacher (PCA) or project the student first
  * @param options normalized: compare directions (both divided by their L2 norms)
  * @returns `[...]`
- * @source Reimers and Gurevych 2020 (2004.09813), eq. 1
+ * @source Reimers and Gurevych 2020 (2004.09813)
  * @example
  * embeddingMse(constant([[1, 2]]), constant([[1, 4]])) // => [2]
  */

@@ -14,7 +14,7 @@ const nls = (x: Tensor): Tensor => softplus(neg(x));
  * @param chosenLogp `[pairs]` Σ log π(y_w)
  * @param rejectedLogp `[pairs]` Σ log π(y_l)
  * @returns `[pairs]`
- * @source Xu et al. 2024 (2401.08417), eq. 5
+ * @source Xu et al. 2024 (2401.08417)
  * @example
  * cpo(constant([-1]), constant([-1])) // => [0.693147]
  */
@@ -34,7 +34,7 @@ export function cpo(
  * @param chosenLogp `[pairs]`
  * @param rejectedLogp `[pairs]`
  * @returns `[pairs]`
- * @source Zhao et al. 2023 (2305.10425), eq. 2
+ * @source Zhao et al. 2023 (2305.10425)
  * @example
  * slic(constant([-1]), constant([-6]), { beta: 0.1 }) // => [0.5]
  */
@@ -74,7 +74,7 @@ export function simpo(
  * @param chosenMeanLogp `[pairs]`
  * @param rejectedMeanLogp `[pairs]`
  * @returns `[pairs]`
- * @source Gupta et al. 2025 (2501.03884), eq. 4
+ * @source Gupta et al. 2025 (2501.03884)
  * @example
  * alphaPo(constant([-1]), constant([-1]), { gamma: 0, alpha: 0.25 }) // => [0.693147]
  */

@@ -54,7 +54,7 @@ export function pairwiseDistances(features: Tensor): Tensor {
  * @param student `[batch, features]`
  * @param teacher `[batch, features']`
  * @returns `[batch, batch]`
- * @source Park et al. 2019 (1904.05068), eq. 4 to 6
+ * @source Park et al. 2019 (1904.05068)
  * @example
  * rkdDistance(constant([[0], [1], [3]]), constant([[0], [2], [6]])) // => [[0, 0, 0], [0, 0, 0], [0, 0, 0]]
  */
@@ -75,7 +75,7 @@ export function rkdDistance(student: Tensor, teacher: Tensor): Tensor {
  * @param student `[batch, features]`
  * @param teacher `[batch, features']`
  * @returns `[batch, batch, batch]`
- * @source Park et al. 2019 (1904.05068), eq. 7 to 9
+ * @source Park et al. 2019 (1904.05068)
  * @example
  * rkdAngle(constant([[0, 0], [1, 0]]), constant([[0, 0], [0, 5]])) // => [[[0, 0], [0, 0]], [[0, 0], [0, 0]]]
  */
@@ -94,7 +94,7 @@ export function rkdAngle(student: Tensor, teacher: Tensor): Tensor {
  * @param student `[batch, features]`
  * @param teacher `[batch, features']`
  * @returns `[batch, batch]`
- * @source Passalis and Tefas 2018 (1803.10837), eq. 6 to 8 (cosine kernel)
+ * @source Passalis and Tefas 2018 (1803.10837) (cosine kernel)
  * @example
  * probabilisticTransfer(constant([[1, 0], [0, 1]]), constant([[2, 0], [0, 3]])) // => [[0, 0], [0, 0]]
  */
@@ -119,7 +119,7 @@ export function probabilisticTransfer(
  * @param teacher `[batch, features']`
  * @param options norm of each row: `l2` (paper) or `l1` (torchdistill). Default `l2`
  * @returns `[batch, batch]`
- * @source Tung and Mori 2019 (1907.09682), eq. 2 to 4
+ * @source Tung and Mori 2019 (1907.09682)
  * @example
  * similarityPreserving(constant([[1, 0], [0, 1]]), constant([[2, 0], [0, 3]])) // => [[0, 0], [0, 0]]
  */

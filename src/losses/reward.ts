@@ -25,7 +25,7 @@ import { asBool, logSumExp } from './numerics.ts';
  * @param rejectedReward `[pairs]`
  * @param options margin `[pairs]`; centre adds centre·(r_w + r_l)²
  * @returns `[pairs]` nats
- * @source Ouyang et al. 2022 (2203.02155), eq. 1; margin: Touvron et al. 2023 (2307.09288), eq. 2; centring:
+ * @source Ouyang et al. 2022 (2203.02155), eq. 1; margin: Touvron et al. 2023 (2307.09288); centring:
  *   Eisenstein et al. 2023 (2312.09244), section 2
  * @example
  * bradleyTerry(constant([1]), constant([1])) // => [0.693147]

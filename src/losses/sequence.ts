@@ -78,7 +78,7 @@ export function sequenceLogp(logits: Tensor, labels: Tensor, ignoreIndex = -100)
  * @param rejected log-probabilities and mask `[batch, seq']`
  * @param alpha weight of the surplus tokens; 1 gives plain sums
  * @returns sums `[batch]` of both
- * @source Liu et al. 2024 (2409.06411), eq. 10
+ * @source Liu et al. 2024 (2409.06411)
  * @example
  * lengthDesensitized({ logp: constant([[-1, -1]]), mask: constant([[1, 1]]) }, { logp: constant([[-3, 0]]), mask: constant([[1, 0]]) }, 0.5).chosen // => [-1.5]
  */
@@ -107,7 +107,7 @@ export function lengthDesensitized(
  * @param labels `[batch, seq]` int32; -100 where a token does not count
  * @param options clamp the weight at 1, as earlier TRL releases do
  * @returns `[batch]`, > 0; 1 for an empty completion
- * @source Zhou et al. 2024 (2406.11827), eq. 6 (sampled alignment)
+ * @source Zhou et al. 2024 (2406.11827) (sampled alignment)
  * @example
  * wpoWeight(constant([[[0, 0], [0, 0]]]), constant([[-100, 1]], 'int32')) // => [1]
  */

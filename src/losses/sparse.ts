@@ -180,7 +180,7 @@ export interface TopKPairs {
  *
  * @param studentLogits `[..., classes]`
  * @param teacher ids and log-probabilities `[..., k]`
- * @source DistillKit (arcee-ai), `sparse_logistic_ranking`; Burges et al. 2005 (RankNet), eq. 3
+ * @source DistillKit (arcee-ai), `sparse_logistic_ranking`; Burges et al. 2005 (RankNet)
  * @example
  * sparseLogisticRanking(constant([[0, 0]]), { ids: constant([[1, 0]], 'int32'), logp: constant([[-0.1, -3]]) }).values // => [[[0, 0.693147], [0, 0]]]
  */

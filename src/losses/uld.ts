@@ -52,7 +52,7 @@ export interface UldOptions {
  * @param studentAnswer `[batch, seq]`, 1 on answer tokens, which are contiguous
  * @param teacherAnswer `[batch, seq']`
  * @returns `[batch]`
- * @source Boizard et al. 2024 (2402.12030), eq. 5 to 7 (weight 1.5 there)
+ * @source Boizard et al. 2024 (2402.12030) (weight 1.5 there)
  * @example
  * uld(constant([[[2, 0, 1]]]), constant([[[1, 2, 0]]]), constant([[1]]), constant([[1]])) // => [0]
  */
@@ -86,7 +86,7 @@ const softmaxAt = (logits: Tensor, temperature: number): Tensor =>
  * @param studentP `[..., vocab]` probabilities
  * @param teacherP `[..., vocab']` probabilities
  * @returns `[...]`, 0 to 2
- * @source Boizard et al. 2024 (2402.12030), eq. 6
+ * @source Boizard et al. 2024 (2402.12030)
  * @example
  * sortedDistance(constant([[0.25, 0.75]]), constant([[0.5, 0, 0.5]])) // => [0.5]
  */

@@ -45,7 +45,7 @@ export const ktoReferencePoint = (mismatchedRatio: Tensor): Tensor =>
  * @param referencePoint z0, a scalar; {@link ktoReferencePoint}
  * @param options λ: keep λ_D n_D / (λ_U n_U) within 1 to 4/3
  * @returns `[n]`, 0 to λ
- * @source Ethayarajh et al. 2024 (2402.01306), eq. 8
+ * @source Ethayarajh et al. 2024 (2402.01306)
  * @example
  * kto(constant([0]), true, constant(0)) // => [0.5]
  */
@@ -64,7 +64,7 @@ export function kto(
  *
  * @param ratio ρ `[n]`
  * @returns `[n]`
- * @source D'Oosterlinck et al. 2024 (2408.06266), eq. 5, split into its halves
+ * @source D'Oosterlinck et al. 2024 (2408.06266), split into its halves
  * @example
  * apoZeroUnpaired(constant([0]), false) // => [0.5]
  */
@@ -81,7 +81,7 @@ export const apoZeroUnpaired = (
  * @param delta δ, a scalar; no gradient
  * @param options density-ratio weights of undesirable examples `[n]`: clip(p/(1 - p), 0.5, 10)
  * @returns `[n]`
- * @source Jung et al. 2024 (2404.04656), eq. 9 and 13
+ * @source Jung et al. 2024 (2404.04656)
  * @example
  * bco(constant([0]), true, constant(0)) // => [0.693147]
  */
