@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { modelCard } from '../../export/model-card.ts';
 import { cardOfReport } from './card.ts';
-import { sampleReport } from './fixtures.ts';
 import {
   escapeText,
   formatBytes,
@@ -16,6 +15,7 @@ import {
   formatValue,
 } from './format.ts';
 import { renderReport } from './html.ts';
+import { sampleReport } from './testing/sample.ts';
 import { writeReport } from './write.ts';
 
 describe('report formats', () => {

@@ -1,5 +1,5 @@
-import { createRng } from '../../util/rng.ts';
-import type { ReportArm, ReportCurve, ReportData } from './data.ts';
+import { createRng } from '../../../util/rng.ts';
+import type { ReportArm, ReportCurve, ReportData } from '../data.ts';
 
 /** A made-up but plausible report with every part filled, for tests and for looking at the design. */
 export function sampleReport(): ReportData {
