@@ -37,6 +37,10 @@ train:
 `),
 });
 const plan = ['plan', 'recipe.yaml'];
+const taught = (teacher: string): Record<string, string> =>
+  recipe((t) => t.replace('teacher:\n  kind: trained\n  architecture: bert', `teacher: ${teacher}`));
+const bert = (classes: string[]): string =>
+  JSON.stringify({ architectures: ['BertForSequenceClassification'], id2label: { ...classes } });
 const data = (file: string, ...more: string[]) => ['data', file, ...more];
 const png = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 1, 2, 3]);
 
@@ -279,6 +283,41 @@ const cases: Case[] = [
     says: /recipe\.yaml: 3 problems\n.*:2:7 task[\s\S]*:14:11 train\.epochs[\s\S]*:15:3 train\.bogus/,
     exit: 3,
   },
+  {
+    what: 'unknown method',
+    files: recipe((t) => t.replace('method: kd', 'method: kdd')),
+    args: plan,
+    says: /recipe\.yaml:12:9 method\.name: there is no such method; seen: "kdd".*did you mean "kd"/,
+    exit: 3,
+  },
+  {
+    what: 'unknown option of a method',
+    files: recipe((t) => t.replace('method: kd', 'method: {name: kd, options: {temprature: 2}}')),
+    args: plan,
+    says: /method\.options\.temprature: unknown key; seen: 2.*did you mean "temperature"/,
+    exit: 3,
+  },
+  {
+    what: 'unknown architecture',
+    files: recipe((t) => t.replace('student:\n  architecture: bert', 'student:\n  architecture: brt')),
+    args: plan,
+    says: /recipe\.yaml:11:17 student\.architecture: there is no such architecture; seen: "brt".*did you mean "bert"/,
+    exit: 3,
+  },
+  {
+    what: 'architecture of another task',
+    files: recipe((t) => t.replace('student:\n  architecture: bert', 'student:\n  architecture: cnn')),
+    args: plan,
+    says: /student\.architecture: cnn does not serve task classify/,
+    exit: 3,
+  },
+  {
+    what: 'method without the teacher it needs',
+    files: recipe((t) => t.replace('teacher:\n  kind: trained\n  architecture: bert\n', '')),
+    args: plan,
+    says: /teacher: is missing.*kd learns from a teacher/,
+    exit: 3,
+  },
   // data
   {
     what: 'no such data file',
@@ -478,6 +517,87 @@ const cases: Case[] = [
     args: data('datset:sst2'),
     says: /unknown kind of data reference; seen: "datset:sst2".*did you mean "dataset"/,
     exit: 4,
+  },
+  // models and their pairing
+  {
+    what: 'teacher folder that is not there',
+    files: taught('{kind: folder, path: teacher}'),
+    args: plan,
+    says: /teacher: no such folder; fix: name a model folder/,
+    exit: 5,
+  },
+  {
+    what: 'teacher folder without config.json',
+    files: { ...taught('{kind: folder, path: teacher}'), 'teacher/model.safetensors': 'x' },
+    args: plan,
+    says: /no config\.json in this folder/,
+    exit: 5,
+  },
+  {
+    what: 'teacher folder with a broken config.json',
+    files: { ...taught('{kind: folder, path: teacher}'), 'teacher/config.json': '{"architectures": [' },
+    args: plan,
+    says: /teacher\/config\.json: not valid JSON/,
+    exit: 5,
+  },
+  {
+    what: 'config.json without an architecture',
+    files: { ...taught('{kind: folder, path: teacher}'), 'teacher/config.json': '{}' },
+    args: plan,
+    says: /config\.json names no architecture; allowed: /,
+    exit: 5,
+  },
+  {
+    what: 'tokenizer.json that is no JSON',
+    files: {
+      ...taught('{kind: folder, path: teacher}'),
+      'teacher/config.json': bert(['card', 'transfer']),
+      'teacher/tokenizer.json': 'x',
+    },
+    args: plan,
+    says: /teacher\/tokenizer\.json: not valid JSON/,
+    exit: 5,
+  },
+  {
+    what: 'ONNX teacher that is not there',
+    files: taught('{kind: onnx, path: teacher.onnx}'),
+    args: plan,
+    says: /teacher\.onnx: no such ONNX file/,
+    exit: 5,
+  },
+  {
+    what: 'teacher of other classes',
+    files: { ...taught('{kind: folder, path: teacher}'), 'teacher/config.json': bert(['card', 'loan']) },
+    args: plan,
+    says: /recipe\.yaml method: kd does not fit this pair: the teacher does not know 1 of the student's 2 classes \("transfer"\); allowed: supervised/,
+    exit: 6,
+  },
+  {
+    what: 'teacher whose classes are spelt otherwise',
+    files: { ...taught('{kind: folder, path: teacher}'), 'teacher/config.json': bert(['Card', 'Transfer']) },
+    args: plan,
+    says: /they differ only in spelling, so give data\.classes the names of the teacher/,
+    exit: 6,
+  },
+  {
+    what: 'teacher without class names',
+    files: {
+      ...taught('{kind: folder, path: teacher}'),
+      'teacher/config.json': bert(['LABEL_0', 'LABEL_1']),
+    },
+    args: plan,
+    says: /does not name its 2 classes.*list them in teacher\.classes/,
+    exit: 6,
+  },
+  {
+    what: 'language model as the teacher of a classifier',
+    files: {
+      ...taught('{kind: folder, path: teacher}'),
+      'teacher/config.json': '{"architectures": ["LlamaForCausalLM"], "vocab_size": 9}',
+    },
+    args: plan,
+    says: /the teacher puts out next-token scores, the student class scores/,
+    exit: 6,
   },
 ];
 

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { DataReport } from '../data/report.ts';
 import { loadRecipe } from '../recipe/load.ts';
+import { isChecked, pairRecipe, type RecipePairing, requireMethod } from '../recipe/recipe-pairing.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
 import { loadCatalogue } from './catalogue.ts';
 import { checkData } from './inspect.ts';
@@ -15,6 +16,8 @@ export interface PlanReport {
   migrated: string[];
   seeds: number[];
   data: DataReport;
+  /** Which methods fit the pair of models, as far as that is known before the run. */
+  pairing?: RecipePairing;
   /** Updates of the student per seed, and rows it sees. */
   steps: number;
   rowsSeen: number;
@@ -28,13 +31,21 @@ export async function planRecipe(
   io: Io,
 ): Promise<PlanReport> {
   const started = performance.now();
-  const loaded = await loadRecipe(resolve(io.cwd, file), {
-    set: flags.set,
-    shownAs: file,
-    catalogue: await loadCatalogue(),
-  });
+  const catalogue = await loadCatalogue();
+  const loaded = await loadRecipe(resolve(io.cwd, file), { set: flags.set, shownAs: file, catalogue });
   const { recipe } = loaded;
   const { report } = await checkData(recipe, loaded.baseDir, io, undefined, !flags.full);
+  const balance = report.splits.train?.balance;
+  const pairing =
+    catalogue &&
+    pairRecipe({
+      recipe,
+      baseDir: loaded.baseDir,
+      classes: report.classes,
+      labels: !balance || balance.counts.some((n) => n > 0),
+      methods: Object.fromEntries(Object.entries(catalogue.methods).map(([name, m]) => [name, m.needs])),
+    });
+  if (pairing) requireMethod(pairing, recipe.method.name, `${file} method`);
   const { steps, rowsSeen } = studentSteps(recipe, report);
   return {
     recipe: file,
@@ -44,11 +55,16 @@ export async function planRecipe(
     migrated: loaded.migrated,
     seeds: recipe.seeds,
     data: report,
+    pairing: pairing && forJson(pairing),
     steps,
     rowsSeen,
     seconds: (performance.now() - started) / 1000,
   };
 }
+
+/** Output maps are as long as a vocabulary; that they exist is what matters here. */
+const forJson = (pairing: RecipePairing): RecipePairing =>
+  isChecked(pairing) ? { ...pairing, outputMap: undefined } : pairing;
 
 /** Updates of one training of the student: rows of train and of the unlabelled pool, in batches, times epochs. */
 export function studentSteps(recipe: Recipe, report: DataReport): { steps: number; rowsSeen: number } {

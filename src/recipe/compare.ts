@@ -145,6 +145,15 @@ function compareTokens(teacher: ModelDescriptor, student: ModelDescriptor, resul
     );
     return;
   }
+  if (t.trained !== undefined || s.trained !== undefined) {
+    const state = t.trained === s.trained ? 'same' : 'blocked';
+    const both = t.trained !== undefined && s.trained !== undefined;
+    const why = both
+      ? 'the tokenizers are trained with different settings'
+      : `the ${t.trained === undefined ? 'student' : 'teacher'}'s tokenizer is trained in the run, the other one exists; take both from the same place (tokenizer.from)`;
+    add('vocabulary', state, state === 'same' ? 'both use one tokenizer, trained in the run' : why);
+    return;
+  }
   for (const [side, model, tokenizer] of [
     ['teacher', teacher, t],
     ['student', student, s],

@@ -23,6 +23,8 @@ export interface TokenizerDescriptor {
   chatTemplate?: string;
   /** Tokens (as strings) of a few fixed texts, the same texts for every model: tells vocabularies apart that split differently. */
   probe?: readonly (readonly string[])[];
+  /** Settings of a tokenizer that does not exist yet: it will be trained on the rows of the run. */
+  trained?: string;
 }
 
 /** What a model can give about an input. Absent means it cannot. */

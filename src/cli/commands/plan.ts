@@ -19,6 +19,7 @@ export const addPlan: AddCommand = (program, io) =>
     .action(async (recipe: string, flags: { set?: string[]; full?: boolean; json?: boolean }) => {
       const { planRecipe } = await import('../plan.ts');
       const { showData } = await import('../show-data.ts');
+      const { showPairing } = await import('../show-pairing.ts');
       const out = createOutput(io, flags);
       const plan = await planRecipe(recipe, flags, io);
       for (const line of plan.migrated) out.note(`note: this recipe is of an old version: ${line}`);
@@ -26,6 +27,7 @@ export const addPlan: AddCommand = (program, io) =>
         [
           `${plan.recipe}: valid, hash ${plan.hash.slice(0, 12)}`,
           showData(plan.data, out.colour),
+          ...(plan.pairing ? ['', showPairing(plan.pairing)] : []),
           '',
           `method ${plan.method}: ${plan.steps.toLocaleString('en-US')} updates of the student for each of ${plan.seeds.length} seed${plan.seeds.length === 1 ? '' : 's'}`,
           out.colour.dim(

@@ -31,20 +31,41 @@ const trained = z
   })
   .refine(oneOrigin, { message: oneOriginMessage });
 
-const local = (kind: 'folder' | 'onnx' | 'hub', path: string) =>
-  z.strictObject({
-    kind: z.literal(kind),
-    [kind === 'hub' ? 'model' : 'path']: z.string().min(1).describe(path),
-    ...(kind === 'hub' ? { revision: z.string().optional().describe('branch, tag or commit') } : {}),
-    classes: z
-      .array(z.string())
-      .min(2)
-      .optional()
-      .describe('class names in the order of the outputs, when the model does not say'),
-    maxLength: modelFields.maxLength,
-    batchSize,
-    store,
-  });
+const local = {
+  classes: z
+    .array(z.string())
+    .min(2)
+    .optional()
+    .describe('class names in the order of the outputs, when the model does not say'),
+  maxLength: modelFields.maxLength,
+  batchSize,
+  store,
+};
+
+const folder = z
+  .strictObject({
+    kind: z.literal('folder'),
+    path: z.string().min(1).describe('model folder in the Hugging Face layout'),
+    ...local,
+  })
+  .describe('a local model folder');
+
+const onnx = z
+  .strictObject({
+    kind: z.literal('onnx'),
+    path: z.string().min(1).describe('an .onnx file; its outputs must be named logits, or be the only ones'),
+    ...local,
+  })
+  .describe('a local ONNX file');
+
+const hub = z
+  .strictObject({
+    kind: z.literal('hub'),
+    model: z.string().min(1).describe('OWNER/NAME on the hub'),
+    revision: z.string().optional().describe('branch, tag or commit'),
+    ...local,
+  })
+  .describe('a model of the hub');
 
 const api = z
   .strictObject({
@@ -83,13 +104,5 @@ const api = z
 
 /** The `teacher` section. */
 export const teacherSection = z
-  .discriminatedUnion('kind', [
-    trained,
-    local('folder', 'model folder in the Hugging Face layout').describe('a local model folder'),
-    local('onnx', 'an .onnx file; its outputs must be named logits, or be the only ones').describe(
-      'a local ONNX file',
-    ),
-    local('hub', 'OWNER/NAME on the hub').describe('a model of the hub'),
-    api,
-  ])
+  .discriminatedUnion('kind', [trained, folder, onnx, hub, api])
   .describe('the big model: trained in place, a local folder or ONNX file, a hub model, or behind an API');
