@@ -202,7 +202,7 @@ export const COMPOSITES: Readonly<Record<string, string>> = {
   uniform: 'uniform float32 values',
   normal: 'normal float32 values',
   bernoulli: 'true with probability p',
-  dropout: 'inverted dropout, 16 random bits per element',
+  dropout: 'inverted dropout, 8 random bits per element',
   einsum: 'Einstein summation by transpositions, products and sums',
   globalAvgPool: 'mean over the spatial axes',
   globalMaxPool: 'maximum over the spatial axes',

@@ -5,6 +5,7 @@ import { array, type NDArray, ndarray, toNumbers } from '../ndarray.ts';
 import { sym } from '../shape.ts';
 import { apply, type Tensor } from '../tensor.ts';
 import { spec, trace } from '../trace.ts';
+import { fill } from './basic.ts';
 import { foldInHostKey, philox4x32, philoxOp, randomKey, splitHostKey } from './philox.ts';
 import { bernoulli, dropout, foldIn, normal, randomBits, splitKey, uniform } from './random.ts';
 
@@ -138,11 +139,32 @@ describe('distributions', () => {
     const kept = x.filter((v) => v !== 0);
     expect(Math.abs(kept.length / n - 0.75)).toBeLessThan(5 * Math.sqrt(0.1875 / n));
     expect(kept.every((v) => Math.abs(v - 4 / 3) < 1e-4)).toBe(true);
-    // neighbours and the two halves of a word drop independently
-    for (const lag of [1, n / 2]) {
+    // neighbours, and the four elements that one word decides
+    for (const lag of [1, n / 4, n / 2]) {
       let both = 0;
       for (let i = 0; i + lag < n; i++) both += x[i] !== 0 && x[i + lag] !== 0 ? 1 : 0;
       expect(Math.abs(both / (n - lag) - 0.5625)).toBeLessThan(5 * Math.sqrt(0.25 / (n - lag)));
+    }
+  });
+
+  it('the four elements of a dropout word are nearly uncorrelated, at any rate', () => {
+    const m = 65536;
+    for (const rate of [0.01, 0.1, 0.37, 0.5, 0.9]) {
+      const x = draw((k) => dropout(fill([4 * m], 1), rate, k), `rate ${rate}`).map(Math.sign);
+      const kept = x.reduce((a, b) => a + b) / (4 * m);
+      expect(Math.abs(kept - (1 - rate))).toBeLessThan(5 * Math.sqrt((rate * (1 - rate)) / (4 * m)));
+      for (const [i, j] of [
+        [0, 1],
+        [0, 2],
+        [0, 3],
+        [1, 2],
+        [1, 3],
+        [2, 3],
+      ]) {
+        let c = 0;
+        for (let w = 0; w < m; w++) c += (x[i * m + w] - kept) * (x[j * m + w] - kept);
+        expect(Math.abs(c / m / (kept * (1 - kept)))).toBeLessThan(0.011 + 5 / Math.sqrt(m));
+      }
     }
   });
 
