@@ -3,7 +3,7 @@ import { type GraphProto, type ModelProto, ModelProtoSchema } from 'onnx-buf';
 import { DecantError } from '../../../util/errors.ts';
 
 /** Operator sets of the ONNX standard that the importers know. */
-export const OPSETS = { min: 6, max: 23 } as const;
+export const OPSETS = { min: 6, max: 28 } as const;
 
 /** The protobuf message in `bytes`, with its graph's structure checked; every failure is a `model` DecantError. */
 export function decodeModel(bytes: Uint8Array, at: string): { model: ModelProto; graph: GraphProto } {

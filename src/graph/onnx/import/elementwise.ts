@@ -153,6 +153,10 @@ export const elementwise: ImportTable = {
   Selu: selu,
   Gelu: (n) =>
     gelu(n.tensor(0), { approximate: n.string('approximate', 'none') === 'tanh' ? 'tanh' : 'none' }),
+  Swish: (n) => {
+    const x = n.tensor(0);
+    return mul(x, sigmoid(mul(x, n.float('alpha', 1))));
+  },
   Mish: unary((x) => mul(x, tanh(softplus(x)))),
   HardSigmoid: (n) => hardSigmoid(n.tensor(0), n.float('alpha', 0.2), n.float('beta', 0.5)),
   HardSwish: unary((x) => mul(x, hardSigmoid(x, 1 / 6, 0.5))),

@@ -70,7 +70,7 @@ export interface OnnxModel {
 }
 
 /**
- * Reads an ONNX model made of supported operators (operator sets 6 to 23). Operators that are not supported are
+ * Reads an ONNX model made of supported operators (operator sets 6 to 28). Operators that are not supported are
  * listed all at once in one error; a damaged file gives a `model` DecantError.
  */
 export function importOnnx(bytes: Uint8Array, options: ImportOptions = {}): OnnxModel {

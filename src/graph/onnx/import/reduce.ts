@@ -1,10 +1,22 @@
 import { isFloat } from '../../dtype.ts';
 import { array } from '../../ndarray.ts';
 import { div, sub } from '../../ops/arithmetic.ts';
-import { cast } from '../../ops/compare.ts';
+import { cast, equal, where } from '../../ops/compare.ts';
 import { abs, log, square } from '../../ops/elementwise.ts';
 import { sum } from '../../ops/reduce.ts';
-import { argmax, argmin, cumsum, logsumexp, max, mean, min, norm, prod } from '../../ops/reductions.ts';
+import {
+  all,
+  any,
+  argmax,
+  argmin,
+  cumsum,
+  logsumexp,
+  max,
+  mean,
+  min,
+  norm,
+  prod,
+} from '../../ops/reductions.ts';
 import { flip } from '../../ops/slicing.ts';
 import { normalizeAxis } from '../../shape.ts';
 import { constant, type Tensor } from '../../tensor.ts';
@@ -49,15 +61,16 @@ function lpNormalization(n: OpNode): Tensor {
   const x = n.tensor(0);
   const axis = normalizeAxis(n.int('axis', -1), x.rank);
   const length = n.int('p', 2) === 1 ? sum(abs(x), axis, true) : norm(x, axis, true);
-  return div(x, length);
+  // a vector of zeros stays one
+  return div(x, where(equal(length, 0), 1, length));
 }
 
 /** Reductions and running sums. */
 export const reductions: ImportTable = {
   ReduceSum: reduce(sum),
   ReduceMean: reduce(inFloat(mean)),
-  ReduceMax: reduce(max),
-  ReduceMin: reduce(min),
+  ReduceMax: reduce((x, axes, keep) => (x.dtype === 'bool' ? any : max)(x, axes, keep)),
+  ReduceMin: reduce((x, axes, keep) => (x.dtype === 'bool' ? all : min)(x, axes, keep)),
   ReduceProd: reduce(inFloat(prod)),
   ReduceLogSumExp: reduce(inFloat(logsumexp)),
   ReduceLogSum: reduce(inFloat((x, axes, keep) => log(sum(x, axes, keep)))),

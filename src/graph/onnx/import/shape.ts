@@ -146,7 +146,9 @@ function spaceToDepth(n: OpNode): Tensor {
   const part = (d: Dim): Dim =>
     dimDivide(d, b) ?? n.fail('the image is no multiple of blocksize', { fix: FIX_SIZE });
   const wide = reshape(x, [batch, channels, part(h), b, part(w), b]);
-  return reshape(transpose(wide, [0, 3, 5, 1, 2, 4]), [batch, dimMul(channels, b * b), part(h), part(w)]);
+  const columnsFirst = n.string('mode', 'DCR') === 'CRD';
+  const turned = transpose(wide, columnsFirst ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4]);
+  return reshape(turned, [batch, dimMul(channels, b * b), part(h), part(w)]);
 }
 
 function eyeLike(n: OpNode): Tensor {
