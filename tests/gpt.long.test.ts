@@ -9,8 +9,11 @@ import { adam, trainStep } from '../src/optim/index.ts';
 const engine = createNodeEngine({ threads: 2 });
 afterAll(() => engine.close());
 
+// the oracle alone needs minutes, more beside other load
+const SLOW = { timeout: 3_600_000 };
+
 describe('GPT, 4 layers, width 256, context 128, batch 8, with Adam', () => {
-  it('has the losses of the oracle to 1e-4 relative over 20 steps', async () => {
+  it('has the losses of the oracle to 1e-4 relative over 20 steps', SLOW, async () => {
     const options = { params: gptParams(GPT), lr: 1e-3 };
     const ours = trainStep(gptLoss(GPT), adam(), { engine, ...options });
     const oracle = trainStep(gptLoss(GPT), adam(), { engine: createReferenceEngine(), ...options });
@@ -18,11 +21,12 @@ describe('GPT, 4 layers, width 256, context 128, batch 8, with Adam', () => {
       const batch = gptBatch(GPT, i % 4);
       const got = (await ours.step(batch)).loss;
       const want = (await oracle.step(batch)).loss;
+      console.log(`step ${i}: ${got} against ${want}`);
       expect(Math.abs(got - want) / want).toBeLessThan(1e-4);
     }
   });
 
-  it('gives the same bits in two runs of one seed at 2 threads', async () => {
+  it('gives the same bits in two runs of one seed at 2 threads', SLOW, async () => {
     const run = async (): Promise<string> => {
       const t = trainStep(gptLoss(GPT), adam(), { engine, params: gptParams(GPT, 3), lr: 1e-3 });
       for (let i = 0; i < 8; i++) await t.step(gptBatch(GPT, i));
@@ -35,7 +39,7 @@ describe('GPT, 4 layers, width 256, context 128, batch 8, with Adam', () => {
 });
 
 describe('memory', () => {
-  it('stays flat over 1,000 steps', async () => {
+  it('stays flat over 1,000 steps', SLOW, async () => {
     const t = trainStep(gptLoss(GPT_SMALL), adam(), { engine, params: gptParams(GPT_SMALL), lr: 1e-3 });
     const batches = Array.from({ length: 8 }, (_, i) => gptBatch(GPT_SMALL, i));
     const resident: number[] = [];

@@ -4,6 +4,7 @@ import { GraphBuilder, modelBytes, valueInfo } from '../graph/onnx/writer.ts';
 import { optimize } from '../graph/passes/optimize.ts';
 import type { Node } from '../graph/tensor.ts';
 import { assertClosed, type Graph, inputName, topologicalNodes } from '../graph/trace.ts';
+import { fuseUpdates } from './fuse-update.ts';
 import { statePlan } from './state-plan.ts';
 
 /** A graph as onnxruntime takes it, and what the engine must know to run it step after step. */
@@ -74,9 +75,14 @@ export function lower(traced: Graph, state = 0): Lowered {
   const inputs = graph.inputs.map(inputName);
   for (const name of inputs) builder.reserve(name);
   const { outputs, origins } = emitBody(builder, graph, inputs, state);
+  const scalars = new Set([
+    ...inputs.filter((_, i) => graph.inputs[i].rank === 0),
+    ...builder.initializers.filter((t) => t.dims.length === 0).map((t) => t.name),
+  ]);
+  const nodes = fuseUpdates(builder.nodeProtos, origins, scalars, new Set(outputs));
   const proto = create(GraphProtoSchema, {
     name: 'decant',
-    node: builder.nodeProtos,
+    node: nodes,
     initializer: builder.initializers,
     input: graph.inputs.map((t, i) => valueInfo(inputs[i], t)),
     output: graph.outputs.flatMap((t, i) => (outputs[i] === '' ? [] : [valueInfo(outputs[i], t)])),
@@ -85,7 +91,7 @@ export function lower(traced: Graph, state = 0): Lowered {
     bytes: modelBytes(proto, builder),
     inputs,
     outputs,
-    plan: statePlan(builder.nodeProtos, inputs.slice(0, state), outputs.slice(0, state)),
+    plan: statePlan(nodes, inputs.slice(0, state), outputs.slice(0, state)),
     origins,
   };
 }
