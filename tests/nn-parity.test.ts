@@ -10,13 +10,13 @@ import { isDecoder, modelFromConfig } from '../src/nn/auto.ts';
 import { scopeOf } from '../src/nn/scope.ts';
 import { diskFolder } from '../src/util/node/disk-folder.ts';
 
-/** Tiny checkpoints written by Python's transformers: see src/nn/fixtures/make_fixtures.py. */
+/** Tiny checkpoints written by Python's transformers and plain PyTorch: see src/nn/fixtures/make_fixtures.py and make_pytorch_fixtures.py. */
 const FIXTURES = fileURLToPath(new URL('../src/nn/fixtures/', import.meta.url));
 const names = readdirSync(FIXTURES, { withFileTypes: true })
-  .filter((d) => d.isDirectory())
+  .filter((d) => d.isDirectory() && !d.name.startsWith('__'))
   .map((d) => d.name);
 
-const tapPaths = (config: Record<string, any>, i: number, layers: number): string => {
+const hiddenPath = (config: Record<string, any>, i: number, layers: number): string => {
   switch (config.architectures[0]) {
     case 'BertModel':
       return i === 0 ? 'embeddings' : `encoder.layer.${i - 1}`;
@@ -36,41 +36,65 @@ const tapPaths = (config: Record<string, any>, i: number, layers: number): strin
   }
 };
 
-describe.each(names)('%s equals transformers', (name) => {
+/** What a fixture holds, with the model of its config and its weights as float32. */
+async function open(name: string) {
+  const folder = join(FIXTURES, name);
+  const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
+  const expected = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8'));
+  const model = modelFromConfig(config);
+  const checkpoint = await (await openCheckpoint(diskFolder(folder)))!.readAll();
+  const weights = Object.fromEntries([...checkpoint].map(([n, a]) => [n, castArray(a, 'float32')]));
+  const feeds = Object.fromEntries(
+    Object.entries(expected.inputs).map(([k, v]) => [
+      k,
+      array(v as number[][], model.inputs[k].dtype === 'int64' ? 'int32' : 'float32'),
+    ]),
+  );
+  const paramNames = Object.keys(weights);
+  const all: NDArray[] = [...paramNames.map((n) => weights[n]), ...Object.values(feeds)];
+  /** The forward pass as a graph, and the arrays that go into it. */
+  const graphOf = (
+    pick: (
+      outputs: Record<string, Tensor>,
+      ctx: { taps: Map<string, Tensor>; updates: Map<string, Tensor> },
+    ) => Tensor[],
+    train = false,
+  ) =>
+    trace(
+      (...t: Tensor[]) => {
+        const params = Object.fromEntries(paramNames.map((n, i) => [n, t[i]]));
+        const inputs = Object.fromEntries(Object.keys(feeds).map((n, i) => [n, t[paramNames.length + i]]));
+        const ctx = { taps: new Map<string, Tensor>(), updates: new Map<string, Tensor>() };
+        return pick(model.forward(scopeOf(params, { ...ctx, train }), inputs as never) as never, ctx);
+      },
+      all.map((a) => spec(a.shape, a.dtype)),
+      all.map((_, i) => `x${i}`),
+    ).graph;
+  return { config, expected, model, weights, all, graphOf };
+}
+
+const worstDifference = (got: NDArray, want: { data: number[] }): number =>
+  toNumbers(got).reduce((w, v, i) => Math.max(w, Math.abs(v - want.data[i])), 0);
+
+describe.each(names)('%s equals Python', (name) => {
   it('in logits and hidden states', async () => {
-    const folder = join(FIXTURES, name);
-    const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
-    const expected = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8'));
-    const model = modelFromConfig(config);
-    const checkpoint = await (await openCheckpoint(diskFolder(folder)))!.readAll();
-    const weights = Object.fromEntries([...checkpoint].map(([n, a]) => [n, castArray(a, 'float32')]));
+    const { config, expected, model, weights, all, graphOf } = await open(name);
     const stored = Object.entries(model.params)
       .filter(([, p]) => p.tiedTo === undefined)
       .map(([n]) => n);
     expect(Object.keys(weights).filter((n) => !(n in model.params))).toEqual([]);
     expect(stored.filter((n) => !(n in weights))).toEqual([]);
-    const feeds = Object.fromEntries(
-      Object.entries(expected.inputs).map(([k, v]) => [k, array(v as number[][], 'int32')]),
-    );
-    const paramNames = Object.keys(weights);
+    for (const n of stored) expect([n, ...weights[n].shape]).toEqual([n, ...model.params[n].shape]);
     const outputNames = Object.keys(expected.outputs);
     const layers = outputNames.filter((n) => n.startsWith('hidden.')).length - 1;
-    const all: NDArray[] = [...paramNames.map((n) => weights[n]), ...Object.values(feeds)];
-    const { graph } = trace(
-      (...t: Tensor[]) => {
-        const params = Object.fromEntries(paramNames.map((n, i) => [n, t[i]]));
-        const inputs = Object.fromEntries(Object.keys(feeds).map((n, i) => [n, t[paramNames.length + i]]));
-        const taps = new Map<string, Tensor>();
-        const outputs: Record<string, unknown> = model.forward(scopeOf(params, { taps }), inputs as never);
-        return outputNames.map(
-          (n) =>
-            (n.startsWith('hidden.')
-              ? taps.get(tapPaths(config, Number(n.slice(7)), layers))
-              : outputs[n]) as Tensor,
-        );
-      },
-      all.map((a) => spec(a.shape, a.dtype)),
-      all.map((_, i) => `x${i}`),
+    const graph = graphOf((outputs, { taps }) =>
+      outputNames.map((n) =>
+        n.startsWith('hidden.')
+          ? taps.get(hiddenPath(config, Number(n.slice(7)), layers))!
+          : n.startsWith('tap:')
+            ? taps.get(n.slice(4))!
+            : outputs[n],
+      ),
     );
     const mask = expected.inputs.attention_mask as number[][];
     for (const got of [interpret(graph, all), await runOrt(graph, all)]) {
@@ -83,10 +107,27 @@ describe.each(names)('%s equals transformers', (name) => {
         want.data.forEach((w: number, i: number) => {
           const token = Math.floor(i / want.shape.at(-1));
           // what stands at padding is of no use to anyone, and decoders treat it in different ways
-          if (perToken && mask.flat()[token] === 0 && isDecoder(model)) return;
+          if (perToken && isDecoder(model) && mask.flat()[token] === 0) return;
           worst = Math.max(worst, Math.abs(values[i] - w));
         });
         expect(worst, outputNames[k]).toBeLessThan(1e-4);
+      });
+    }
+  });
+});
+
+describe('batch norm in training', () => {
+  it("normalizes by the batch and moves the running statistics as PyTorch's does", async () => {
+    const { expected, all, graphOf } = await open('resnet8');
+    const buffers = Object.keys(expected.train.updates);
+    const graph = graphOf(
+      (outputs, { updates }) => [outputs.logits, ...buffers.map((n) => updates.get(n)!)],
+      true,
+    );
+    for (const got of [interpret(graph, all), await runOrt(graph, all)]) {
+      expect(worstDifference(got[0], expected.train.logits)).toBeLessThan(1e-4);
+      buffers.forEach((n, i) => {
+        expect(worstDifference(got[i + 1], expected.train.updates[n]), n).toBeLessThan(1e-4);
       });
     }
   });

@@ -1,13 +1,26 @@
 import { DecantError } from '../util/errors.ts';
+import type { GnnConfig } from './layers/graph.ts';
 import type { AnyModel } from './model.ts';
 import { bagClassifier } from './models/bag.ts';
 import { bertClassifier, bertModel, bertTokenClassifier } from './models/bert.ts';
+import { type ClipConfig, clip } from './models/clip.ts';
 import { type CnnConfig, cnn } from './models/cnn.ts';
+import { colbert } from './models/colbert.ts';
+import { type DiffusionMlpConfig, diffusionMlp } from './models/diffusion-mlp.ts';
 import { distilbertClassifier, distilbertModel } from './models/distilbert.ts';
+import { dualEncoder } from './models/dual-encoder.ts';
+import { type GatConfig, gat } from './models/gat.ts';
+import { gcn } from './models/gcn.ts';
 import { gpt2 } from './models/gpt2.ts';
 import { type DecoderModel, llama } from './models/llama.ts';
 import { type MlpConfig, mlp } from './models/mlp.ts';
+import { prett } from './models/prett.ts';
 import { type ResnetConfig, resnet } from './models/resnet.ts';
+import { graphSage } from './models/sage.ts';
+import { sentenceEncoder } from './models/sentence.ts';
+import { textCnn } from './models/text-cnn.ts';
+import { type UnetConfig, unet } from './models/unet.ts';
+import { vit } from './models/vit.ts';
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -26,7 +39,7 @@ export function labelNamesOf(config: Config): string[] | undefined {
 const ARCHITECTURES: Record<string, (c: Config) => AnyModel | DecoderModel> = {
   BertForSequenceClassification: (c) => bertClassifier(c, labelsOf(c)),
   BertForTokenClassification: (c) => bertTokenClassifier(c, labelsOf(c)),
-  BertModel: (c) => bertModel(c),
+  BertModel: (c) => bertModel(c, { pooler: c.add_pooling_layer !== false }),
   DistilBertForSequenceClassification: (c) => distilbertClassifier(c, labelsOf(c)),
   DistilBertModel: (c) => distilbertModel(c),
   GPT2LMHeadModel: (c) => gpt2(c),
@@ -37,6 +50,18 @@ const ARCHITECTURES: Record<string, (c: Config) => AnyModel | DecoderModel> = {
   Cnn: (c) => cnn(c as unknown as CnnConfig),
   SmallResNet: (c) => resnet(c as unknown as ResnetConfig),
   Qwen3ForCausalLM: (c) => llama({ ...c, model_type: 'qwen3' }),
+  TextCnnForSequenceClassification: (c) => textCnn(c, labelsOf(c)),
+  ViTForImageClassification: (c) => vit(c, labelsOf(c)),
+  CLIPModel: (c) => clip(c as unknown as ClipConfig),
+  SentenceEncoder: (c) => sentenceEncoder(c),
+  DualEncoder: (c) => dualEncoder(c),
+  HF_ColBERT: (c) => colbert(c),
+  PrettForSequenceClassification: (c) => prett(c),
+  Gcn: (c) => gcn(c as unknown as GnnConfig),
+  GraphSage: (c) => graphSage(c as unknown as GnnConfig),
+  Gat: (c) => gat(c as unknown as GatConfig),
+  DiffusionMlp: (c) => diffusionMlp(c as unknown as DiffusionMlpConfig),
+  UNet2DModel: (c) => unet(c as unknown as UnetConfig),
 };
 
 /** Architectures of config.json files that Decant can build. */

@@ -1,23 +1,11 @@
-import {
-  add,
-  arange,
-  array,
-  constant,
-  gather,
-  gelu,
-  relu,
-  silu,
-  spec,
-  sym,
-  type Tensor,
-  tanh,
-} from '../../graph/index.ts';
-import { DecantError } from '../../util/errors.ts';
+import { add, arange, array, constant, gather, spec, sym, type Tensor, tanh } from '../../graph/index.ts';
+import { activation } from '../layers/activation.ts';
 import { attend, mergeHeads, paddingBias, splitHeads } from '../layers/attention.ts';
 import { dropout } from '../layers/dropout.ts';
 import { embedding, embeddingParams } from '../layers/embedding.ts';
 import { linear, linearParams } from '../layers/linear.ts';
 import { layerNorm, layerNormParams } from '../layers/norm.ts';
+import { firstToken } from '../layers/pooling.ts';
 import type { Model } from '../model.ts';
 import { normalInit, type ParamSpecs, prefixed } from '../params.ts';
 import type { Scope } from '../scope.ts';
@@ -67,29 +55,6 @@ export interface TextInputs extends Record<string, Tensor | undefined> {
   token_type_ids?: Tensor;
 }
 
-export const ACTIVATIONS: Record<string, (x: Tensor) => Tensor> = {
-  gelu: (x) => gelu(x),
-  gelu_new: (x) => gelu(x, { approximate: 'tanh' }),
-  gelu_pytorch_tanh: (x) => gelu(x, { approximate: 'tanh' }),
-  relu: (x) => relu(x),
-  silu: (x) => silu(x),
-  swish: (x) => silu(x),
-  tanh: (x) => tanh(x),
-};
-
-/** The activation of a config's name; an unknown one is an error that lists those there are. */
-export function activation(name: string): (x: Tensor) => Tensor {
-  const f = ACTIVATIONS[name];
-  if (!f) {
-    throw new DecantError('model', 'unknown activation', {
-      at: 'config.json: hidden_act',
-      seen: name,
-      allowed: Object.keys(ACTIVATIONS).join(', '),
-    });
-  }
-  return f;
-}
-
 export function bertParams(c: BertConfig): ParamSpecs {
   const init = normalInit(c.initializer_range);
   const dense = (i: number, o: number): ParamSpecs => linearParams(i, o, { init });
@@ -116,27 +81,39 @@ export function bertParams(c: BertConfig): ParamSpecs {
   };
 }
 
+/** Word, segment and position embeddings, normalized: `[batch, seq, hidden]`. Positions count from `start`. */
+export function bertEmbeddings(
+  s: Scope,
+  c: BertConfig,
+  inputs: TextInputs,
+  { start = 0, segment = 0 } = {},
+): Tensor {
+  const positions = gather(
+    s.param('position_embeddings.weight'),
+    arange(inputs.input_ids.shape[1], { start }),
+    0,
+  );
+  const types = inputs.token_type_ids
+    ? embedding(s.at('token_type_embeddings'), inputs.token_type_ids)
+    : gather(s.param('token_type_embeddings.weight'), constant(array(segment, 'int32', [])), 0);
+  const words = embedding(s.at('word_embeddings'), inputs.input_ids);
+  // what does not depend on the batch is added first
+  const rest = inputs.token_type_ids ? add(add(words, types), positions) : add(words, add(positions, types));
+  const x = layerNorm(s.at('LayerNorm'), rest, c.layer_norm_eps);
+  return s.tap(dropout(s, x, c.hidden_dropout_prob));
+}
+
 /** Token states of every layer: `hidden[0]` the embeddings, `hidden[n]` after layer n; each `[batch, seq, hidden]`. */
 export function bertEncoder(s: Scope, c: BertConfig, inputs: TextInputs): Tensor[] {
-  const [, seq] = inputs.input_ids.shape;
-  const e = s.at('embeddings');
-  const positions = gather(e.param('position_embeddings.weight'), arange(seq), 0);
-  const types = inputs.token_type_ids
-    ? embedding(e.at('token_type_embeddings'), inputs.token_type_ids)
-    : gather(e.param('token_type_embeddings.weight'), constant(array(0, 'int32', [])), 0);
-  const words = embedding(e.at('word_embeddings'), inputs.input_ids);
-  let x = layerNorm(e.at('LayerNorm'), add(add(words, types), positions), c.layer_norm_eps);
-  x = e.tap(dropout(e, x, c.hidden_dropout_prob));
+  const hidden = [bertEmbeddings(s.at('embeddings'), c, inputs)];
   const mask = paddingBias(inputs.attention_mask);
-  const hidden = [x];
-  for (let i = 0; i < c.num_hidden_layers; i++) {
-    x = bertLayer(s.at(`encoder.layer.${i}`), c, x, mask);
-    hidden.push(x);
-  }
+  for (let i = 0; i < c.num_hidden_layers; i++)
+    hidden.push(bertLayer(s.at(`encoder.layer.${i}`), c, hidden[i], mask));
   return hidden;
 }
 
-function bertLayer(s: Scope, c: BertConfig, x: Tensor, mask: Tensor | undefined): Tensor {
+/** One layer; `mask` is what is added to the attention scores. */
+export function bertLayer(s: Scope, c: BertConfig, x: Tensor, mask: Tensor | undefined): Tensor {
   const heads = c.num_attention_heads;
   const width = c.hidden_size / heads;
   const self = s.at('attention.self');
@@ -169,9 +146,6 @@ export const textInputs = (withTypes: boolean): Model<TextInputs, Record<string,
   attention_mask: spec([sym('batch'), sym('sequence')], 'int64'),
   ...(withTypes ? { token_type_ids: spec([sym('batch'), sym('sequence')], 'int64') } : {}),
 });
-
-/** `[batch, seq, d]` to `[batch, d]`: the state of the first token ([CLS]). */
-export const firstToken = (x: Tensor): Tensor => gather(x, constant(array(0, 'int32', [])), 1);
 
 export interface ClassifierOutputs extends Record<string, Tensor | undefined> {
   /** `[batch, labels]` */
@@ -245,7 +219,7 @@ export function bertModel(
   const init = normalInit(c.initializer_range);
   return {
     architecture: 'BertModel',
-    config: { architectures: ['BertModel'], ...c },
+    config: { architectures: ['BertModel'], ...c, ...(pooler ? {} : { add_pooling_layer: false }) },
     params: {
       ...bertParams(c),
       ...(pooler ? prefixed('pooler.dense', linearParams(c.hidden_size, c.hidden_size, { init })) : {}),

@@ -1,13 +1,15 @@
 import { add, arange, gather, relu, type Tensor } from '../../graph/index.ts';
+import { activation } from '../layers/activation.ts';
 import { attend, mergeHeads, paddingBias, splitHeads } from '../layers/attention.ts';
 import { dropout } from '../layers/dropout.ts';
 import { embedding, embeddingParams } from '../layers/embedding.ts';
 import { linear, linearParams } from '../layers/linear.ts';
 import { layerNorm, layerNormParams } from '../layers/norm.ts';
+import { firstToken } from '../layers/pooling.ts';
 import type { Model } from '../model.ts';
 import { normalInit, type ParamSpecs, prefixed } from '../params.ts';
 import type { Scope } from '../scope.ts';
-import { activation, type ClassifierOutputs, firstToken, type TextInputs, textInputs } from './bert.ts';
+import { type ClassifierOutputs, type TextInputs, textInputs } from './bert.ts';
 
 /** Keys of a DistilBERT config.json that matter here. */
 export interface DistilBertConfig {

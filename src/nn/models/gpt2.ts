@@ -1,11 +1,11 @@
 import { add, gather, matmul, split, type Tensor } from '../../graph/index.ts';
+import { activation } from '../layers/activation.ts';
 import { appendPast, attend, mergeHeads, splitHeads } from '../layers/attention.ts';
 import { dropout } from '../layers/dropout.ts';
 import { embedding, embeddingParams } from '../layers/embedding.ts';
 import { conv1d, conv1dParams } from '../layers/linear.ts';
 import { layerNorm, layerNormParams } from '../layers/norm.ts';
 import { normalInit, prefixed } from '../params.ts';
-import { activation } from './bert.ts';
 import { type DecoderInputs, type DecoderOutputs, decoderFrame, decoderInputTypes } from './decoder.ts';
 import type { DecoderModel } from './llama.ts';
 

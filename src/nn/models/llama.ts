@@ -12,6 +12,7 @@ import {
   type Tensor,
   type TensorType,
 } from '../../graph/index.ts';
+import { activation } from '../layers/activation.ts';
 import { appendPast, attend, mergeHeads, splitHeads } from '../layers/attention.ts';
 import { embedding, embeddingParams } from '../layers/embedding.ts';
 import { linear, linearParams } from '../layers/linear.ts';
@@ -19,7 +20,6 @@ import { rmsNorm, rmsNormParams } from '../layers/norm.ts';
 import { type RopeConfig, ropeFrequencies } from '../layers/rope.ts';
 import { normalInit, type ParamSpecs, prefixed } from '../params.ts';
 import type { Scope } from '../scope.ts';
-import { activation } from './bert.ts';
 import {
   type DecoderInputs,
   type DecoderOutputs,

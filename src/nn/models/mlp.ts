@@ -1,9 +1,9 @@
 import { relu, reshape, spec, sym, type Tensor } from '../../graph/index.ts';
+import { activation } from '../layers/activation.ts';
 import { dropout } from '../layers/dropout.ts';
 import { linear, linearParams } from '../layers/linear.ts';
 import type { Model } from '../model.ts';
 import { type Initializer, normalInit, prefixed } from '../params.ts';
-import { activation } from './bert.ts';
 
 export interface MlpConfig {
   /** Features of an example; images are flattened. */
