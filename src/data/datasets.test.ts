@@ -10,6 +10,7 @@ import { csvSource } from './sources/csv.ts';
 import { openDataset } from './sources/dataset.ts';
 import { jsonlSource } from './sources/jsonl.ts';
 import { openReference } from './sources/open.ts';
+import { openGraph, openRetrieval } from './sources/structured.ts';
 import { folderWith, readSource } from './testing/files.ts';
 
 const accept = { acceptChanged: true };
@@ -102,6 +103,13 @@ describe('test collections', () => {
       relevance: 4,
     });
   });
+  it('are read whole from a folder', async () => {
+    const folder = folderWith(files);
+    const { queries, documents, relevance } = await openRetrieval(folder, { baseDir: '/' });
+    expect([queries.length, documents.length]).toEqual([10, 2]);
+    expect(relevance.get('4')).toEqual(new Map([['2', 3]]));
+    await expect(openRetrieval(folderWith(), { baseDir: '/' })).rejects.toThrow(/queries\.jsonl is missing/);
+  });
   it('refuse judgements of unknown documents', async () => {
     const source = (name: keyof typeof files, content = files[name]) =>
       (name.endsWith('csv') ? csvSource : jsonlSource)({ path: name, content: Buffer.from(content) });
@@ -133,6 +141,30 @@ describe('graphs', () => {
         .flatMap((s) => [...s])
         .sort(),
     ).toEqual([0, 1, 2]);
+  });
+  it('are opened from a folder of tables or a graph.json', async () => {
+    const tables = await openGraph(folderWith({ 'nodes.csv': nodes, 'edges.csv': 'source,target\na,b\n' }), {
+      baseDir: '/',
+    });
+    expect([...tables.edges]).toEqual([0, 1]);
+    const json = {
+      numNodes: 2,
+      numFeatures: 2,
+      numClasses: 2,
+      labels: [0, 1],
+      train: [0],
+      val: [],
+      test: [1],
+      edges: [[0, 1]],
+      features: [[0], [0, 1]],
+    };
+    const g = await openGraph(folderWith({ 'graph.json': JSON.stringify(json) }), { baseDir: '/' });
+    expect([[...g.x], [...g.split.test]]).toEqual([[1, 0, 1, 1], [1]]);
+    await expect(
+      openGraph(folderWith({ 'graph.json': JSON.stringify({ ...json, features: [[9], []] }) }), {
+        baseDir: '/',
+      }),
+    ).rejects.toThrow(/node 0 has a feature outside the range; seen: 9/);
   });
   it('refuse edges of unknown nodes and features that are no numbers', async () => {
     await expect(

@@ -126,6 +126,19 @@ describe('prepareData', () => {
     expect(off.splits.train.size).toBe(14);
   });
 
+  it('accounts for held-out rows that stand in the test, too', async () => {
+    const rows = distinct(30);
+    const files = { 'train.csv': csv(rows), 'test.csv': csv(rows.slice(0, 15)) };
+    const { report } = await prepare(files, { test: { source: 'test.csv' }, validation: 10 });
+    const { train, validation } = report.splits;
+    const aside = (s: typeof train) => Object.values(s.problems.aside).reduce((a, b) => a + b, 0);
+    expect(train.moved).toBe(10);
+    expect(validation.rows).toBe(10);
+    expect(validation.kept + aside(validation)).toBe(10);
+    expect(train.kept + aside(train) + train.moved).toBe(30);
+    expect(train.kept + validation.kept).toBe(15);
+  });
+
   it('reports near-duplicates, or removes them when asked', async () => {
     const long = `${sentence(1)} ${sentence(2)} ${sentence(3)}`;
     const files = { 'train.csv': csv([...distinct(9, 50), [long, 'a'], [`${long}!`, 'b']]) };

@@ -175,7 +175,8 @@ export async function prepareData(asked: DataSpec, options: PrepareOptions): Pro
       classes?.names,
     );
     for (const e of parts[name]) tally.add(e);
-    report.splits[name] = tally.finish(rows[name] ?? parts[name].length, log, name);
+    const aside = Object.values(log.counts(name).aside).reduce((a, b) => a + b, 0);
+    report.splits[name] = tally.finish(rows[name] ?? parts[name].length + aside, log, name);
   }
   report.samples = log.samples();
   report.seconds = (performance.now() - started) / 1000;
