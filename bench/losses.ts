@@ -3,7 +3,8 @@
  * the inputs, chunked and whole, against PyTorch. Each measurement runs in a process of its own.
  *
  *   npm run bench:losses -- [--json FILE] [--tokens 4096] [--width 512] [--vocab 32000,150000] [--reps 3]
- *                           [--threads N] [--chunk N] [--kinds forward_kl,reverse_kl,jsd] [--skip-whole] [--skip-peer]
+ *                           [--threads N] [--chunk N] [--kinds forward_kl,reverse_kl,jsd] [--forms chunked,recompute,whole]
+ *                           [--skip-peer]
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -150,7 +151,7 @@ async function main(): Promise<void> {
       reps: { type: 'string', default: '3' },
       threads: { type: 'string', default: String(availableParallelism()) },
       chunk: { type: 'string' },
-      'skip-whole': { type: 'boolean', default: false },
+      forms: { type: 'string', default: 'chunked,recompute,whole' },
       'skip-peer': { type: 'boolean', default: false },
     },
   });
@@ -180,8 +181,8 @@ async function main(): Promise<void> {
         );
       const peer = !o['skip-peer'] && fits ? child(peerFile, [JSON.stringify(base)], 'python3') : undefined;
       if (!peer && !o['skip-peer'] && fits) console.error('no PyTorch here: its columns stay empty');
-      for (const form of ['chunked', 'recompute', 'whole'] as Form[]) {
-        if (form === 'whole' && (o['skip-whole'] || !fits)) continue;
+      for (const form of o.forms.split(',') as Form[]) {
+        if (form === 'whole' && !fits) continue;
         const ours = child(self, ['--case', JSON.stringify({ ...base, form })]);
         if (!ours) continue;
         const name = `${kind} ${form}, ${base.tokens} tokens, width ${base.width}, vocabulary ${vocab}`;

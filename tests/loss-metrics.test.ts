@@ -66,7 +66,7 @@ describe('graph metrics equal the host-side ones', () => {
   });
   it('trust score and exposure', () => {
     const score = evaluate64(
-      trustScore,
+      (x, c, r, l) => trustScore(x, c, r, l),
       [
         f64([
           [0, 0],

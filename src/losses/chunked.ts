@@ -37,7 +37,8 @@ export interface HeadInput {
 
 /** A divergence by name, or any function of two log-probability matrices `[rows, vocab]` that gives `[rows]`. */
 export type ChunkDivergence =
-  | { kind: 'forward_kl' | 'reverse_kl' }
+  | { kind: 'forward_kl' }
+  | { kind: 'reverse_kl' }
   | { kind: 'jsd'; beta?: number }
   | { kind: 'custom'; divergence: (studentLogp: Tensor, teacherLogp: Tensor) => Tensor };
 

@@ -157,7 +157,9 @@ describe('ranking losses', () => {
       toNumbers(s).map((v) => v + 9),
       [3, 4],
     );
-    expect(Math.max(...evaluate64(listwiseKl, [s, shifted]).value.map(Math.abs))).toBeLessThan(1e-12);
+    expect(
+      Math.max(...evaluate64((x, y) => listwiseKl(x, y), [s, shifted]).value.map(Math.abs)),
+    ).toBeLessThan(1e-12);
     const keep = bools(Array(3).fill([true, false, true, true]));
     const masked = evaluate64((x, y, m) => listwiseKl(x, y, { mask: m }), [s, t, keep]);
     const filtered = evaluate64(
