@@ -24,6 +24,21 @@ describe('golden vectors', () => {
     }, 120_000);
   }
 
+  it('are all listed: every *.vectors.ts file under src', async () => {
+    const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((f) =>
+      f.endsWith('.vectors.ts'),
+    );
+    expect(files.length).toBeGreaterThan(10);
+    for (const file of files) {
+      const exported = (await import(`../${file}`)) as Record<string, unknown>;
+      for (const list of Object.values(exported).filter(Array.isArray))
+        expect(
+          list.filter((v) => !allVectors.includes(v)),
+          file,
+        ).toEqual([]);
+    }
+  });
+
   it('name each function once', () => {
     const keys = allVectors.map((v) => `${v.method}: ${v.function}`);
     expect(keys.filter((k, i) => keys.indexOf(k) !== i)).toEqual([]);
