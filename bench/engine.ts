@@ -99,15 +99,22 @@ function peersOf(name: CaseName, threads: number): [string, Start][] {
 
 /** One case at one number of threads: the libraries take turns, so that all see the same load of the machine. */
 async function compare(name: CaseName, threads: number): Promise<void> {
-  const peers: { key: string; peer: Peer; times: number[]; cpu: number[]; steps: number; peakMb: number }[] =
-    [];
+  const peers: {
+    key: string;
+    peer: Peer;
+    times: number[];
+    cpu: number[];
+    around: number[];
+    steps: number;
+    peakMb: number;
+  }[] = [];
   for (const [key, start] of peersOf(name, threads)) {
     try {
       const peer = await start();
       const first = await peer.steps(1);
       // about a second per turn; the slow ones take one step
       const steps = Math.max(1, Math.min(40, Math.round(1000 / first.times[0])));
-      peers.push({ key, peer, times: [], cpu: [], steps, peakMb: 0 });
+      peers.push({ key, peer, times: [], cpu: [], around: [], steps, peakMb: 0 });
     } catch (e) {
       say(`${name}, ${threads} threads, ${key}: ${(e as Error).message}`);
       add(name, threads, 'step_ms', 'ms', 0, null, `${key}: ${(e as Error).message.slice(0, 160)}`);
@@ -118,6 +125,8 @@ async function compare(name: CaseName, threads: number): Promise<void> {
       if (r >= 2 && p.times[0] > 5000) continue;
       const turn = await p.peer.steps(p.steps);
       p.times.push(...turn.times);
+      const total = turn.times.reduce((a, b) => a + b);
+      if (turn.runMs !== undefined) p.around.push(total / turn.runMs);
       p.cpu.push(turn.cpuMs / turn.times.length);
       p.peakMb = turn.peakMb;
       // threads of the last one may still spin
@@ -139,6 +148,9 @@ async function compare(name: CaseName, threads: number): Promise<void> {
       add(name, threads, 'cpu_ms', 'ms', spread(ours.cpu).median, spread(p.cpu).median, p.peer.name);
     if (p.key !== 'bare') add(name, threads, 'peak_memory', 'MB', ours.peakMb, p.peakMb, p.peer.name);
   }
+  const around = spread(ours.around).median;
+  say(`${name}, ${threads} threads: a step takes ${around.toFixed(3)} times the run inside it`);
+  add(name, threads, 'step_over_run', 'ratio', around, 1.05, 'target');
   if (name === 'gpt') {
     const compileMs = Number(ours.peer.ready.compileMs);
     say(`${name}, ${threads} threads: trace, differentiate and compile ${compileMs.toFixed(0)} ms`);

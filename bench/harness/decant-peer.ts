@@ -6,7 +6,8 @@ import { type CaseName, decantCase } from './cases.ts';
 
 const [name, threads, kind] = process.argv.slice(2);
 const bare = kind === 'bare' ? createBareEngine(Number(threads)) : undefined;
-const engine = bare ?? createNodeEngine({ threads: Number(threads) });
+const node = bare ? undefined : createNodeEngine({ threads: Number(threads) });
+const engine = (bare ?? node)!;
 const { step } = await decantCase(name as CaseName, engine);
 const timed = async (): Promise<number> => {
   const begin = performance.now();
@@ -20,6 +21,7 @@ const compileMs = Math.max(0, first - (await timed()));
 console.log(JSON.stringify({ ready: true, name: bare ? 'bare session.run' : 'decant', compileMs }));
 for await (const line of createInterface({ input: process.stdin })) {
   const times: number[] = [];
+  const before = await node?.stats();
   const cpu = process.cpuUsage();
   let value = 0;
   for (let i = 0; i < Number(line); i++) {
@@ -30,6 +32,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { user, system } = process.cpuUsage(cpu);
   const cpuMs = (user + system) / 1000;
   const peakMb = process.resourceUsage().maxRSS / 1024;
-  console.log(JSON.stringify({ times, value, cpuMs, peakMb }));
+  const runMs = before && (await node!.stats()).runMs - before.runMs;
+  console.log(JSON.stringify({ times, value, cpuMs, peakMb, runMs }));
 }
 await engine.close();

@@ -20,6 +20,8 @@ export interface Turn {
   /** Processor time of these steps, all threads together. */
   cpuMs: number;
   peakMb: number;
+  /** Milliseconds inside onnxruntime, of Decant's engine. */
+  runMs?: number;
 }
 
 /** Starts a peer; the reason as an Error when it cannot run the case. */

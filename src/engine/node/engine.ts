@@ -14,7 +14,7 @@ import { type Lowered, lower } from '../lower.ts';
 import { lowerLoop } from '../lower-loop.ts';
 import { stackBatches, tripsArray, unstackResults } from '../stack.ts';
 import { defaultThreads, startWorker, type WorkerClient } from './client.ts';
-import type { SessionConfig, StepPlan, WireArray } from './protocol.ts';
+import type { EngineStats, SessionConfig, StepPlan, WireArray } from './protocol.ts';
 
 export interface NodeEngineOptions {
   /** Threads inside an operator; default: the cores available to the process. */
@@ -25,11 +25,13 @@ export interface NodeEngineOptions {
   spin?: boolean | 'auto';
 }
 
+export type { EngineStats };
+
 export interface NodeEngine extends Engine {
   readonly provider: string;
   readonly threads: number;
-  /** Resident memory of the process, bytes. */
-  memory(): Promise<number>;
+  /** What the engine has used so far. */
+  stats(): Promise<EngineStats>;
 }
 
 /** onnxruntime-node in a worker thread: the event loop stays free while a step runs. */
@@ -51,7 +53,7 @@ export function createNodeEngine(options: NodeEngineOptions = {}): NodeEngine {
     threads,
     load: (graph, loadOptions = {}) => load(context, graph, loadOptions),
     interrupt: () => context.client.interrupt(),
-    memory: async () => (await context.client.ask({ type: 'memory' })) as number,
+    stats: async () => (await context.client.ask({ type: 'stats' })) as EngineStats,
     close: () => context.client.close(),
   };
 }

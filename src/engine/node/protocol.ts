@@ -35,14 +35,23 @@ export type Request =
   | { type: 'freeState'; state: number }
   | { type: 'steps'; session: number; state: number; plan: StepPlan; batches: WireArray[][] }
   | { type: 'profile'; session: number }
-  | { type: 'memory' }
+  | { type: 'stats' }
   | { type: 'close' };
 
 export type Envelope = Request & { id: number; generation: number };
 
+export interface EngineStats {
+  /** Resident memory of the process, bytes. */
+  rss: number;
+  /** Milliseconds inside onnxruntime's run so far. */
+  runMs: number;
+  /** Runs so far. */
+  runs: number;
+}
+
 export interface Reply {
   id: number;
-  value?: WireArray[] | WireArray[][] | OperatorTime[] | number | undefined;
+  value?: WireArray[] | WireArray[][] | OperatorTime[] | EngineStats | undefined;
   error?: { message: string; interrupted?: boolean };
 }
 

@@ -26,6 +26,18 @@ const sessions = new Map();
 /** @type {Map<number, State>} */
 const states = new Map();
 
+let runMs = 0;
+let runs = 0;
+
+/** @param {Loaded} entry @param {Record<string, ort.Tensor>} feeds @param {any} fetches */
+async function timedRun(entry, feeds, fetches) {
+  const begin = performance.now();
+  const results = await entry.session.run(feeds, fetches);
+  runMs += performance.now() - begin;
+  runs++;
+  return results;
+}
+
 class Interrupted extends Error {}
 
 /**
@@ -133,7 +145,7 @@ async function run(entry, plan, inputs) {
     feeds[plan.inputs[i]] = toTensor(a);
   });
   const wanted = plan.outputs.filter((n) => n !== '');
-  const results = await entry.session.run(feeds, wanted);
+  const results = await timedRun(entry, feeds, wanted);
   // an output that is its input unchanged does not leave the session
   return plan.outputs.map((name, i) => (name === '' ? inputs[i] : toWire(results[name])));
 }
@@ -157,7 +169,7 @@ async function step(entry, state, plan, batch) {
     feeds[plan.inputs[n + i]] = toTensor(a);
   });
   for (let i = n; i < plan.outputs.length; i++) fetches[plan.outputs[i]] = null;
-  const results = await entry.session.run(feeds, fetches);
+  const results = await timedRun(entry, feeds, fetches);
   for (let i = 0; i < n; i++) {
     if (plan.moves[i] !== 'swap') continue;
     const old = state.current[i];
@@ -229,8 +241,8 @@ async function handle(m) {
     }
     case 'profile':
       return profile(sessionOf(m.session));
-    case 'memory':
-      return process.memoryUsage.rss();
+    case 'stats':
+      return { rss: process.memoryUsage.rss(), runMs, runs };
     default: {
       for (const entry of sessions.values())
         await native(Number.MAX_SAFE_INTEGER, () => entry.session.release());
