@@ -1,4 +1,6 @@
+import { gradients } from '../../autodiff.ts';
 import { avgPool, globalAvgPool, globalMaxPool, maxPool } from '../../ops/pool.ts';
+import { sum } from '../../ops/reduce.ts';
 import { distinctArray, type OpSamples, randomArray } from '../check-op.ts';
 import { gradientsOf } from './gradients-of.ts';
 
@@ -45,4 +47,14 @@ const samples: OpSamples[] = [
   },
 ];
 
-export const poolSamples: OpSamples[] = [...samples, ...gradientsOf(samples)];
+const emptyBatch: OpSamples = {
+  op: 'pooling (empty batch)',
+  gradient: false,
+  smooth: false,
+  make: (rng) => ({
+    inputs: [randomArray(rng, [0, 2, 4, 4])],
+    apply: (x) => [maxPool(x, 2), avgPool(x, 2), globalAvgPool(x), ...gradients(sum(maxPool(x, 2)), [x])],
+  }),
+};
+
+export const poolSamples: OpSamples[] = [...samples, ...gradientsOf(samples), emptyBatch];
