@@ -1,70 +1,21 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { type ModelProto, ModelProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { interpret } from '../../engine/reference/interpreter.ts';
-import { DecantError, isDecantError } from '../../util/errors.ts';
-import { createRng } from '../../util/rng.ts';
 import {
-  add,
   array,
   castArray,
   dimKey,
-  matmul,
   type NDArray,
   ndarray,
-  relu,
   scalar,
   showShape,
   spec,
-  sym,
   type Tensor,
   toNumbers,
   trace,
 } from '../index.ts';
-import type { OnnxAttr } from '../op.ts';
 import { parseDim } from './import/dims.ts';
-import { tensorData } from './import/tensor-data.ts';
-import { rawTensorProto } from './proto.ts';
 import { importOnnx } from './reader.ts';
-import { attribute, tensorProto, valueInfo, writeOnnx } from './writer.ts';
-
-type Node = { op: string; in: string[]; out: string[]; attrs?: Record<string, OnnxAttr>; domain?: string };
-
-/** A model from nodes; inputs and outputs by name. */
-function model(
-  nodes: Node[],
-  {
-    inputs = {} as Record<string, { shape: (number | string)[]; dtype?: 'float32' | 'int64' }>,
-    outputs = [] as string[],
-    weights = {} as Record<string, NDArray>,
-    opset = 17,
-  },
-): Uint8Array {
-  const shapeOf = (s: (number | string)[]) => s.map((d) => (typeof d === 'number' ? d : sym(d)));
-  const proto = create(ModelProtoSchema, {
-    irVersion: 8n,
-    opsetImport: [{ domain: '', version: BigInt(opset) }],
-    graph: {
-      name: 'test',
-      node: nodes.map((n, i) =>
-        create(NodeProtoSchema, {
-          opType: n.op,
-          domain: n.domain ?? '',
-          name: `n${i}`,
-          input: n.in,
-          output: n.out,
-          attribute: Object.entries(n.attrs ?? {}).map(([k, v]) => attribute(k, v)),
-        }),
-      ),
-      initializer: Object.entries(weights).map(([k, v]) => tensorProto(k, v)),
-      input: Object.entries(inputs).map(([k, v]) =>
-        valueInfo(k, { shape: shapeOf(v.shape), dtype: v.dtype ?? 'float32' }),
-      ),
-      output: outputs.map((o) => valueInfo(o, { shape: [], dtype: 'float32' })),
-    },
-  });
-  return toBinary(ModelProtoSchema, proto);
-}
+import { makeModel, type NodeSpec } from './testing/make-model.ts';
 
 const ints = (...v: number[]): NDArray => array(v, 'int64', [v.length]);
 const outputShape = (bytes: Uint8Array): string => showShape(importOnnx(bytes).outputs[0].shape);
@@ -84,7 +35,7 @@ const X = { x: { shape: ['batch', 'seq', 8] } };
 
 describe('shapes computed in the graph', () => {
   it('reshape by Shape, Gather, Div and Concat keeps symbols', () => {
-    const bytes = model(
+    const bytes = makeModel(
       [
         { op: 'Shape', in: ['x'], out: ['s'] },
         { op: 'Gather', in: ['s', 'zero'], out: ['batch'] },
@@ -114,7 +65,7 @@ describe('shapes computed in the graph', () => {
   });
 
   it('the Where(Equal(shape, -1), ones, shape) of PyTorch expands', () => {
-    const bytes = model(
+    const bytes = makeModel(
       [
         { op: 'Shape', in: ['x'], out: ['s'] },
         { op: 'Slice', in: ['s', 'zero', 'two'], out: ['lead'] },
@@ -140,7 +91,7 @@ describe('shapes computed in the graph', () => {
   });
 
   it('Range, ReduceProd, Max, Mul and Flatten of symbolic sizes', () => {
-    const bytes = model(
+    const bytes = makeModel(
       [
         { op: 'Shape', in: ['x'], out: ['s'], attrs: { start: 0, end: 2 } },
         { op: 'ReduceProd', in: ['s'], out: ['n'], attrs: { keepdims: 0 } },
@@ -163,7 +114,7 @@ describe('shapes computed in the graph', () => {
   });
 
   it('a size can be used as a number', () => {
-    const bytes = model(
+    const bytes = makeModel(
       [
         { op: 'Shape', in: ['x'], out: ['s'] },
         { op: 'Cast', in: ['s'], out: ['f'], attrs: { to: 1 } },
@@ -175,7 +126,7 @@ describe('shapes computed in the graph', () => {
   });
 
   it('a shape that depends on data names the node and the value', () => {
-    const bytes = model(
+    const bytes = makeModel(
       [
         { op: 'Cast', in: ['x'], out: ['t'], attrs: { to: 7 } },
         { op: 'Reshape', in: ['w', 't'], out: ['y'] },
@@ -186,7 +137,7 @@ describe('shapes computed in the graph', () => {
   });
 
   it('dimensions may be bound, renamed, or written as expressions', () => {
-    const bytes = model([{ op: 'Add', in: ['a', 'b'], out: ['y'] }], {
+    const bytes = makeModel([{ op: 'Add', in: ['a', 'b'], out: ['y'] }], {
       inputs: { a: { shape: ['n', 3] }, b: { shape: ['m', 3] } },
       outputs: ['y'],
     });
@@ -205,7 +156,7 @@ describe('shapes computed in the graph', () => {
 
 describe('operator sets', () => {
   const x = ndarray(Float32Array.of(-2, -1, 0, 1, 2, 3), [2, 3, 1]);
-  const cases: [string, number, Node[], Record<string, NDArray>, number[]][] = [
+  const cases: [string, number, NodeSpec[], Record<string, NDArray>, number[]][] = [
     [
       'Squeeze 11',
       11,
@@ -373,21 +324,21 @@ describe('operator sets', () => {
     ],
   ];
   it.each(cases)('%s', (_, opset, nodes, weights, want) => {
-    const bytes = model(nodes, { inputs: { x: { shape: [2, 3, 1] } }, outputs: ['y'], weights, opset });
+    const bytes = makeModel(nodes, { inputs: { x: { shape: [2, 3, 1] } }, outputs: ['y'], weights, opset });
     const [got] = run(bytes, { x });
     expect(got.map((v) => Number(v.toFixed(9)))).toEqual(want);
   });
 
   it('outside 6 to 28 is refused', () => {
     for (const opset of [1, 5, 29, 99]) {
-      const bytes = model([{ op: 'Relu', in: ['x'], out: ['y'] }], { inputs: X, outputs: ['y'], opset });
+      const bytes = makeModel([{ op: 'Relu', in: ['x'], out: ['y'] }], { inputs: X, outputs: ['y'], opset });
       expect(() => importOnnx(bytes)).toThrow(/operator set that is not supported/);
     }
   });
 });
 
 describe('parameters', () => {
-  const bytes = model(
+  const bytes = makeModel(
     [
       { op: 'Mul', in: ['x', 'half'], out: ['h'] },
       { op: 'BatchNormalization', in: ['h', 's', 'b', 'm', 'v'], out: ['y'] },
@@ -420,7 +371,7 @@ describe('parameters', () => {
 
 describe('what is not supported', () => {
   it('is listed all at once, with node and operator', () => {
-    const bytes = model(
+    const bytes = makeModel(
       [
         { op: 'NonMaxSuppression', in: ['x'], out: ['a'] },
         { op: 'Relu', in: ['x'], out: ['b'] },
@@ -432,116 +383,5 @@ describe('what is not supported', () => {
     expect(() => importOnnx(bytes)).toThrow(
       /3 of 4 nodes.*\n {2}n0: NonMaxSuppression\n {2}n2: com.example.FusedMagic\n {2}n3: toString/,
     );
-  });
-});
-
-describe('tensor data', () => {
-  it('is read from raw and typed fields of every type', () => {
-    const proto = (dataType: number, fields: object) => ({
-      ...rawTensorProto('t', dataType, [2], new Uint8Array()),
-      ...fields,
-    });
-    const read = (dataType: number, fields: object): number[] => [
-      ...toNumbers(tensorData(proto(dataType, fields) as never)),
-    ];
-    expect(read(1, { floatData: [1.5, -2] })).toEqual([1.5, -2]);
-    expect(read(11, { doubleData: [1e300, 2] })).toEqual([1e300, 2]);
-    expect(read(7, { int64Data: [5n, 2n ** 62n] })).toEqual([5, 2 ** 31 - 1]);
-    expect(read(13, { uint64Data: [5n, 2n ** 63n] })).toEqual([5, 2 ** 32 - 1]);
-    expect(read(3, { rawData: Uint8Array.of(255, 127) })).toEqual([-1, 127]);
-    expect(read(5, { rawData: Uint8Array.of(0xff, 0xff, 1, 0) })).toEqual([-1, 1]);
-    expect(read(10, { rawData: Uint8Array.of(0, 0x3c, 0, 0xc0) })).toEqual([1, -2]);
-    expect(read(10, { int32Data: [0x3c00, 0xc000] })).toEqual([1, -2]);
-    expect(read(16, { rawData: Uint8Array.of(0x80, 0x3f, 0, 0xc0) })).toEqual([1, -2]);
-    expect(read(9, { int32Data: [1, 0] })).toEqual([1, 0]);
-    expect(() => read(8, {})).toThrow(/element type that is not supported/);
-    expect(() => read(1, { floatData: [1] })).toThrow(/needs 2 elements/);
-    expect(() => read(1, { dims: [-1n], floatData: [1] })).toThrow(/impossible shape/);
-    expect(() => read(1, { dims: [2n ** 40n, 2n ** 40n] })).toThrow(/impossible shape/);
-  });
-});
-
-describe('damaged files', () => {
-  const { graph } = trace(
-    (p: Record<string, Tensor>, x: Tensor) => relu(add(matmul(x, p.w), p.b)),
-    [{ w: spec([3, 2]), b: spec([2]) }, spec([sym('batch'), 3])],
-    ['', 'x'],
-  );
-  const good = writeOnnx(graph, {
-    weights: { w: ndarray(new Float32Array(6), [3, 2]), b: ndarray(new Float32Array(2), [2]) },
-  });
-  const chain = model(
-    [
-      { op: 'Shape', in: ['x'], out: ['s'] },
-      { op: 'Gather', in: ['s', 'i'], out: ['n'] },
-      { op: 'Range', in: ['zero', 'n', 'one'], out: ['r'] },
-      { op: 'ConstantOfShape', in: ['s'], out: ['c'] },
-      { op: 'Slice', in: ['x', 'a', 'b', 'a'], out: ['t'] },
-      { op: 'Softmax', in: ['t'], out: ['y'], attrs: { axis: 1 } },
-      { op: 'AveragePool', in: ['c'], out: ['q'], attrs: { kernel_shape: [1] } },
-    ],
-    {
-      inputs: X,
-      outputs: ['y', 'r', 'q'],
-      weights: {
-        i: scalar(1, 'int64'),
-        zero: scalar(0, 'int64'),
-        one: scalar(1, 'int64'),
-        a: ints(0),
-        b: ints(1),
-      },
-    },
-  );
-  const attempt = (bytes: Uint8Array): void => {
-    try {
-      importOnnx(bytes);
-    } catch (e) {
-      if (!isDecantError(e)) throw e;
-      expect(['model', 'shape', 'usage']).toContain((e as DecantError).code);
-    }
-  };
-
-  it('cut anywhere give an error or a smaller model, nothing else', () => {
-    for (const bytes of [good, chain]) {
-      for (let n = 0; n < bytes.length; n++) attempt(bytes.subarray(0, n));
-    }
-    for (const n of [0, 1, 5]) expect(() => importOnnx(good.subarray(0, n))).toThrow(DecantError);
-  });
-
-  it('with bytes changed at random never hang and never throw anything but a DecantError', () => {
-    const rng = createRng('onnx fuzz');
-    for (let round = 0; round < 1500; round++) {
-      const bytes = Uint8Array.from(rng.pick([good, chain]));
-      const changes = 1 + rng.int(4);
-      for (let i = 0; i < changes; i++) {
-        const at = rng.int(bytes.length);
-        bytes[at] = rng.uniform() < 0.5 ? rng.int(256) : bytes[at] ^ (1 << rng.int(8));
-      }
-      attempt(bytes);
-    }
-  });
-
-  it('of random bytes are refused', () => {
-    const rng = createRng('onnx noise');
-    for (let round = 0; round < 300; round++) {
-      const noise = Uint8Array.from({ length: rng.int(200) }, () => rng.int(256));
-      expect(() => importOnnx(noise)).toThrow(DecantError);
-    }
-  });
-
-  it('name what is wrong: cycles, values defined twice, missing outputs', () => {
-    const change = (edit: (m: ModelProto) => void): Uint8Array => {
-      const m = fromBinary(ModelProtoSchema, good);
-      edit(m);
-      return toBinary(ModelProtoSchema, m);
-    };
-    expect(() => importOnnx(change((m) => m.graph!.node.reverse()))).toThrow(/before it is defined/);
-    expect(() => importOnnx(change((m) => m.graph!.node.push(m.graph!.node[0])))).toThrow(/defined twice/);
-    expect(() => importOnnx(change((m) => (m.graph!.output[0].name = 'nowhere')))).toThrow(/made by no node/);
-    expect(() => importOnnx(change((m) => (m.graph!.initializer[0].dims = [7n])))).toThrow(
-      /needs 7 elements/,
-    );
-    expect(() => importOnnx(change((m) => (m.graph = undefined)))).toThrow(/holds no graph/);
-    expect(() => importOnnx(good, { fixed: {} })).not.toThrow();
   });
 });

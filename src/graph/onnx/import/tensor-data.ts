@@ -1,6 +1,6 @@
 import { type TensorProto, TensorProto_DataLocation } from 'onnx-buf';
 import { DecantError } from '../../../util/errors.ts';
-import { allocate, DTYPES, type DType, fromFloat16Bits, type TypedArray } from '../../dtype.ts';
+import { allocate, type DType, fromFloat16Bits, type TypedArray } from '../../dtype.ts';
 import { type NDArray, ndarray } from '../../ndarray.ts';
 import { type ExternalData, externalBytes } from '../external.ts';
 
@@ -45,10 +45,6 @@ function bfloat16(bits: number): number {
 export function importedDType(onnx: number, at: string): DType {
   return typeOf(onnx, at).dtype;
 }
-
-/** Whether an array of an ONNX type keeps its type when imported. */
-export const keepsType = (onnx: number): boolean =>
-  types[onnx] !== undefined && DTYPES[types[onnx].dtype].onnx === onnx;
 
 function typeOf(onnx: number, at: string): OnnxType {
   const t = types[onnx];
