@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { planColumns } from '../data/columns.ts';
 import { type PreparedData, prepareData } from '../data/prepare.ts';
 import { tasks } from '../data/roles.ts';
+import { hubData } from '../data/sources/hub-data.ts';
 import { openReference, parseReference } from '../data/sources/open.ts';
 import { isProblem, type SourceSet, type Task } from '../data/types.ts';
 import { dataSpecOf, taskOf } from '../recipe/data-spec.ts';
@@ -41,6 +42,7 @@ export async function checkData(
       task: taskOf(recipe),
       baseDir,
       dataRoot: io.env.DECANT_DATA,
+      hub: hubData({ env: io.env }),
       quick,
       onProblem: file && ((p) => file.write(`${JSON.stringify(p)}\n`)),
     });
@@ -71,6 +73,7 @@ async function asRecipe(
     ...spec,
     baseDir: io.cwd,
     dataRoot: io.env.DECANT_DATA,
+    hub: hubData({ env: io.env }),
   });
   if (!flags.task) recipe.task = await guessTask(set, source, spec);
   // A single table is shown whole; a set's own splits are all shown.

@@ -30,6 +30,7 @@ export interface OpenOptions {
   /** Options of a generated set. */
   options?: Record<string, unknown>;
   acceptChanged?: boolean;
+  /** Where hub data sets come from; the hub itself, through the local cache, when absent. */
   hub?: HubData;
 }
 
@@ -80,12 +81,8 @@ export async function openReference(text: string, options: OpenOptions): Promise
     });
   }
   if (reference.kind === 'hub') {
-    if (!options.hub)
-      throw new DecantError('data', 'the hub cannot be reached from here', {
-        at: text,
-        fix: 'download the files and name their folder',
-      });
-    return openPath(await options.hub(reference.name, { revision: reference.revision }), options);
+    const hub = options.hub ?? (await import('./hub-data.ts')).hubData();
+    return openPath(await hub(reference.name, { revision: reference.revision }), options);
   }
   return openPath(
     isAbsolute(reference.name) ? reference.name : resolve(options.baseDir, reference.name),
@@ -130,7 +127,10 @@ async function openFolder(path: string, options: OpenOptions): Promise<SourceSet
     return graphSet(path, () => graphFromTables(nodes, edges));
   }
   const splits: Record<string, Source> = {};
-  for (const folder of [path, join(path, 'data')]) {
+  // Hub data sets keep their tables in data/ or in a folder named like their only configuration.
+  const folders = names.filter((n) => !splitName(n) && !n.includes('.'));
+  const inner = folders.includes('data') ? ['data'] : folders.length === 1 ? folders : [];
+  for (const folder of [path, ...inner.map((n) => join(path, n))]) {
     for (const name of await readdir(folder).catch(() => [])) {
       const split = splitName(name);
       if (!split || !formatOf(name)) continue;
@@ -162,7 +162,8 @@ const extensions: Record<string, Format> = {
   text: 'text',
 };
 
-const formatOf = (name: string): Format | undefined =>
+/** Format by a file's extension, or undefined. */
+export const formatOf = (name: string): Format | undefined =>
   extensions[name.toLowerCase().replace(/\.gz$/, '').split('.').pop() ?? ''];
 
 /** One file as a source; its format comes from the options or from the file's extension. */

@@ -4,7 +4,9 @@ import { encode as encodePng } from 'fast-png';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { encode as encodeJpeg } from 'jpeg-js';
 import { describe, expect, it } from 'vitest';
+import { startHubServer } from '../../util/node/testing/hub-server.ts';
 import { folderWith, readSource } from '../testing/files.ts';
+import { hubData } from './hub-data.ts';
 import { decodeImage, resize, withChannels } from './image-codec.ts';
 import { fileSource, openReference, parseReference } from './open.ts';
 
@@ -287,9 +289,32 @@ describe('references', () => {
     await expect(fileSource(join(folder, 'a.xls'), {})).rejects.toThrow(
       /the format of this file is not known.*\.csv/,
     );
-    await expect(openReference('hub:owner/name', { baseDir: folder })).rejects.toThrow(
-      /hub cannot be reached/,
+  });
+  it('fetches the tables of a hub data set, and reads them from the cache when offline', async () => {
+    const files = {
+      'README.md': '# x',
+      'load.py': 'x',
+      'plain_text/train.jsonl': '{"text":"a"}\n',
+      'plain_text/test.csv': 'text\nb\n',
+    };
+    const server = await startHubServer(
+      'acme/rows',
+      Object.fromEntries(Object.entries(files).map(([k, v]) => [k, Buffer.from(v)])),
+      [],
     );
+    const options = { cacheDir: folderWith(), hubUrl: server.url, env: {} };
+    const set = await openReference('hub:acme/rows', { baseDir: '/', hub: hubData(options) }).finally(() =>
+      server.close(),
+    );
+    expect(texts((await readSource(set.splits.train)).rows)).toEqual(['a']);
+    expect(server.log.some((l) => /load\.py|README/.test(l.line.split(' ')[1].replace(/\?.*/, '')))).toBe(
+      false,
+    );
+    const again = await openReference('hub:acme/rows#test', {
+      baseDir: '/',
+      hub: hubData({ ...options, offline: true }),
+    });
+    expect(texts((await readSource(again.splits.test)).rows)).toEqual(['b']);
   });
   it('opens a folder by the names of its files, shards together, and hub data through the hook', async () => {
     const folder = folderWith({

@@ -91,14 +91,14 @@ export async function startHubServer(
     if (state.token !== undefined && req.headers.authorization !== `Bearer ${state.token}`) {
       return fail(res, 401, 'Invalid username or password.');
     }
-    const revision = new RegExp(`^/api/models/${name}/revision/(.+)$`).exec(path)?.[1];
+    const revision = new RegExp(`^/api/(?:models|datasets)/${name}/revision/(.+)$`).exec(path)?.[1];
     if (revision !== undefined) {
       if (revision !== 'main' && revision !== 'v1/beta' && revision !== state.commit)
         return fail(res, 404, 'Revision not found');
       return json(req, res, { _id: '1', id: name, sha: state.commit });
     }
-    if (path === `/api/models/${name}/tree/${state.commit}`) return tree(req, res);
-    const file = new RegExp(`^/${name}/resolve/${state.commit}/(.+)$`).exec(path)?.[1];
+    if (new RegExp(`^/api/(models|datasets)/${name}/tree/${state.commit}$`).test(path)) return tree(req, res);
+    const file = new RegExp(`^/(?:datasets/)?${name}/resolve/${state.commit}/(.+)$`).exec(path)?.[1];
     const body = file === undefined ? undefined : files[file];
     if (file === undefined || body === undefined) {
       res.setHeader('X-Error-Code', 'EntryNotFound');
