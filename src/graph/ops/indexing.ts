@@ -1,6 +1,6 @@
 import { DecantError } from '../../util/errors.ts';
 import { type DType, isInt } from '../dtype.ts';
-import type { OpDef, RefArray } from '../op.ts';
+import type { Emitter, OpDef, RefArray } from '../op.ts';
 import {
   type Dim,
   dimEquals,
@@ -135,6 +135,20 @@ export const gatherElementsOp: OpDef<{ axis: number }> = {
 export const gatherElements = (x: Tensor, indices: Tensor, axis = -1): Tensor =>
   apply(gatherElementsOp, [x, indices], { axis: normalizeAxis(axis, x.rank) });
 
+/** Adds by ScatterElements, never ScatterND: the latter loses updates when two threads meet at one place. */
+export function emitScatterAdd(
+  e: Emitter,
+  [x, indices, updates]: readonly string[],
+  axis: number,
+  dtype: DType,
+): string {
+  const add = (a: string, b: string): string =>
+    e.node('ScatterElements', [a, indices, b], { axis, reduction: 'add' });
+  if (dtype !== 'float16') return add(x, updates);
+  // onnxruntime has no float16 addition here
+  return e.cast(add(e.cast(x, 'float32'), e.cast(updates, 'float32')), 'float16');
+}
+
 function scatter(name: string, doc: string, accumulate: boolean): OpDef<{ axis: number }> {
   return {
     name,
@@ -165,11 +179,7 @@ function scatter(name: string, doc: string, accumulate: boolean): OpDef<{ axis: 
     ],
     emit: (e, [x, indices, updates], { attrs: { axis }, inputs: [{ dtype }] }) => {
       if (!accumulate) return [e.node('ScatterElements', [x, indices, updates], { axis })];
-      // ScatterElements, never ScatterND: the latter loses updates when two threads meet at one place
-      const add = (a: string, b: string): string =>
-        e.node('ScatterElements', [a, indices, b], { axis, reduction: 'add' });
-      if (dtype !== 'float16') return [add(x, updates)];
-      return [e.cast(add(e.cast(x, 'float32'), e.cast(updates, 'float32')), 'float16')];
+      return [emitScatterAdd(e, [x, indices, updates], axis, dtype)];
     },
   };
 }

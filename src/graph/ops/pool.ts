@@ -6,8 +6,9 @@ import { dimEquals, dimMul, dimProduct, type Shape, showShape } from '../shape.t
 import { apply, type Tensor, type TensorType } from '../tensor.ts';
 import { div } from './arithmetic.ts';
 import { fill, reshape } from './basic.ts';
+import { floatOperand } from './checks.ts';
 import { emitConvToInput } from './conv-emit.ts';
-import { gatherElements } from './indexing.ts';
+import { emitScatterAdd, gatherElements } from './indexing.ts';
 import { sizeOf } from './kernels.ts';
 import { max, mean } from './reductions.ts';
 import { resolveWindow, slidSizes, type Window, type WindowOptions, windowIndex } from './window.ts';
@@ -87,7 +88,9 @@ export const maxPoolIndexOp: OpDef<PoolAttrs> = {
 export const scatterPlanesOp: OpDef<{ spatial: Shape }> = {
   name: 'maxUnpool',
   doc: 'values added at their places in planes of zeros: the adjoint of reading them there',
-  infer: ([g], { spatial }) => [{ shape: [...g.shape.slice(0, 2), ...spatial], dtype: g.dtype }],
+  infer: ([g], { spatial }) => [
+    { shape: [...floatOperand(g).shape.slice(0, 2), ...spatial], dtype: g.dtype },
+  ],
   evaluate: ([g, at], { types: [t] }) => {
     const out = new Float64Array(sizeOf(t.shape));
     const positions = sizeOf(g.shape.slice(2));
@@ -107,7 +110,7 @@ export const scatterPlanesOp: OpDef<{ spatial: Shape }> = {
     const line = (x: string): string =>
       e.node('Reshape', [x, e.reshapeTarget(flat(t.shape))], { allowzero: 1 });
     const empty = e.node('Expand', [e.scalar(0, t.dtype), e.shape(flat(out.shape))]);
-    const filled = e.node('ScatterElements', [empty, line(at), line(g)], { axis: 2, reduction: 'add' });
+    const filled = emitScatterAdd(e, [empty, line(at), line(g)], 2, t.dtype);
     return [e.node('Reshape', [filled, e.reshapeTarget(out.shape)], { allowzero: 1 })];
   },
 };
@@ -144,7 +147,9 @@ export const avgPoolOp: OpDef<PoolAttrs> = {
 export const avgPoolBackOp: OpDef<PoolAttrs & { spatial: Shape }> = {
   name: 'avgUnpool',
   doc: 'each value spread evenly over its window: the adjoint of avgPool',
-  infer: ([g], { spatial }) => [{ shape: [...g.shape.slice(0, 2), ...spatial], dtype: g.dtype }],
+  infer: ([g], { spatial }) => [
+    { shape: [...floatOperand(g).shape.slice(0, 2), ...spatial], dtype: g.dtype },
+  ],
   evaluate: ([g], { attrs, types: [t] }) => {
     const index = windowIndex(t.shape.slice(2), attrs.kernel, g.shape.slice(2), attrs);
     const [taps, positions, pixels] = [attrs.kernel, g.shape.slice(2), t.shape.slice(2)].map(sizeOf);

@@ -4,6 +4,7 @@ import { isSymbolic, showShape } from '../shape.ts';
 import { apply, type Tensor } from '../tensor.ts';
 import { add, mul } from './arithmetic.ts';
 import { broadcastTo, reshape } from './basic.ts';
+import { floatOperand } from './checks.ts';
 
 /** How the last axis is paired: `half`: i with i + d/2 (GPT-NeoX, Llama); `interleaved`: 2i with 2i + 1 (RoFormer). */
 export type RotaryPairs = 'half' | 'interleaved';
@@ -16,7 +17,7 @@ export const rotatePairsOp: OpDef<{ pairs: RotaryPairs }> = {
     if (d === undefined || isSymbolic(d) || d % 2 !== 0) {
       throw new DecantError('shape', 'the last axis must be even', { seen: showShape(x.shape) });
     }
-    return [{ shape: x.shape, dtype: x.dtype }];
+    return [{ shape: x.shape, dtype: floatOperand(x).dtype }];
   },
   evaluate: ([x], { attrs: { pairs } }) => {
     const d = x.shape[x.shape.length - 1];
