@@ -1,6 +1,14 @@
 import { DecantError } from '../util/errors.ts';
 import { createRng } from '../util/rng.ts';
-import { chooseToken, logProbabilities, penalize, type SamplingOptions, topEntries } from './sampling.ts';
+import {
+  chooseToken,
+  logProbabilities,
+  logSumExp,
+  penalize,
+  type SamplingOptions,
+  type TokenHistory,
+  topEntries,
+} from './sampling.ts';
 import type { Cache, DecoderSession } from './session.ts';
 
 /** What turns ids into text, piece by piece: a tokenizer's stream decoder. */
@@ -56,10 +64,9 @@ export interface Generation {
   readonly finish: 'eos' | 'stop' | 'length';
 }
 
-interface Row {
+interface Row extends TokenHistory {
   prompt: number;
   sample: number;
-  context: readonly number[];
   ids: number[];
   logp: number[];
   top: { ids: number[]; logp: number[] }[];
@@ -87,6 +94,12 @@ export async function generate(
       throw new DecantError('usage', 'a prompt needs at least one token', {
         at: `prompt ${i}`,
         fix: 'begin with the bos token',
+      });
+    if (session.contextLength !== undefined && p.length > session.contextLength)
+      throw new DecantError('usage', 'a prompt is longer than the model can read', {
+        at: `prompt ${i}`,
+        seen: `${p.length} tokens`,
+        allowed: `at most ${session.contextLength}`,
       });
   });
   if (options.stop?.length && !options.decoder)
@@ -149,7 +162,9 @@ async function continueRows(
       const at = length === 1 ? source[i] : i;
       return advance(row, logits.slice(at * first.vocab, (at + 1) * first.vocab), options);
     });
-    const alive = open.map((_, i) => i).filter((i) => open[i].finish === undefined);
+    const full = (row: Row): boolean =>
+      session.contextLength !== undefined && row.context.length + row.ids.length > session.contextLength;
+    const alive = open.map((_, i) => i).filter((i) => open[i].finish === undefined && !full(open[i]));
     if (alive.length === 0 || length === options.maxTokens) break;
     source = alive;
     cache = session.pick(cache, alive);
@@ -165,8 +180,8 @@ async function continueRows(
 
 /** Chooses the row's next token and notes what ends it. */
 function advance(row: Row, logits: Float32Array, options: GenerateOptions): number {
-  const logp = logProbabilities(logits);
-  penalize(logits, { all: [...row.context, ...row.ids], generated: row.ids }, options);
+  const raw = logits.slice();
+  penalize(logits, row, options);
   const eos = options.eos ?? [];
   if (row.state) {
     const ends = eos.map((id) => logits[id]);
@@ -185,14 +200,16 @@ function advance(row: Row, logits: Float32Array, options: GenerateOptions): numb
     row.finish = 'eos';
     return token;
   }
+  const total = logSumExp(raw);
+  const logp = raw[token] - total;
   row.ids.push(token);
-  row.logp.push(logp[token]);
+  row.logp.push(logp);
   if (options.logprobs) {
-    const top = topEntries(logp, options.logprobs);
-    row.top.push({ ids: top.ids, logp: top.values });
+    const top = topEntries(raw, options.logprobs);
+    row.top.push({ ids: top.ids, logp: top.values.map((x) => x - total) });
   }
   row.state = row.state?.next(token);
-  if (options.onToken?.(row.prompt, row.sample, token, logp[token]) === false) row.finish = 'stop';
+  if (options.onToken?.(row.prompt, row.sample, token, logp) === false) row.finish = 'stop';
   if (options.stop?.length) {
     const text = options.decoder!.decode(row.ids);
     const at = Math.min(...options.stop.map((s) => text.indexOf(s)).filter((i) => i >= 0));

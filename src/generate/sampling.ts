@@ -19,32 +19,39 @@ export interface SamplingOptions {
 }
 
 export interface TokenHistory {
-  /** Prompt and generated tokens. */
-  readonly all: readonly number[];
-  readonly generated: readonly number[];
+  /** Tokens of the prompt. */
+  readonly context: readonly number[];
+  /** Tokens generated after it. */
+  readonly ids: readonly number[];
 }
 
 /** Changes a row of logits in place by the penalties on what was said already. */
 export function penalize(logits: Float32Array, history: TokenHistory, options: SamplingOptions): void {
   const { repetitionPenalty = 1, frequencyPenalty = 0, presencePenalty = 0 } = options;
   if (repetitionPenalty !== 1) {
-    for (const id of new Set(history.all))
+    for (const id of new Set([...history.context, ...history.ids]))
       logits[id] = logits[id] > 0 ? logits[id] / repetitionPenalty : logits[id] * repetitionPenalty;
   }
   if (frequencyPenalty !== 0 || presencePenalty !== 0) {
     const counts = new Map<number, number>();
-    for (const id of history.generated) counts.set(id, (counts.get(id) ?? 0) + 1);
+    for (const id of history.ids) counts.set(id, (counts.get(id) ?? 0) + 1);
     for (const [id, n] of counts) logits[id] -= frequencyPenalty * n + presencePenalty;
   }
 }
 
-/** log softmax of a row, in place of a new array. */
-export function logProbabilities(logits: Float32Array): Float32Array {
+/** log Σ exp of a row. */
+export function logSumExp(logits: Float32Array): number {
   let top = Number.NEGATIVE_INFINITY;
-  for (const x of logits) if (x > top) top = x;
+  for (let i = 0; i < logits.length; i++) if (logits[i] > top) top = logits[i];
+  if (top === Number.NEGATIVE_INFINITY) return top;
   let sum = 0;
-  for (const x of logits) sum += Math.exp(x - top);
-  const log = top + Math.log(sum);
+  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i] - top);
+  return top + Math.log(sum);
+}
+
+/** log softmax of a row, as a new array. */
+export function logProbabilities(logits: Float32Array): Float32Array {
+  const log = logSumExp(logits);
   return logits.map((x) => x - log);
 }
 
