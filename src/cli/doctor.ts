@@ -52,24 +52,18 @@ function resources(): Check[] {
   ];
 }
 
-/** Loads the engine and runs one product with it, so that "loads" means "computes". */
+/** Whether onnxruntime-node loads, and the devices it knows. */
 async function engine(): Promise<Check[]> {
   try {
     const ort = await import('onnxruntime-node');
-    const { version } = ort.env.versions as { common?: string; node?: string } as {
-      version?: string;
-    } & Record<string, string>;
-    const versions = ort.env.versions as Record<string, string | undefined>;
-    const backends =
-      (
-        ort as { listSupportedBackends?: () => { name: string; bundled: boolean }[] }
-      ).listSupportedBackends?.() ?? [];
+    const { node, common } = ort.env.versions as { node?: string; common?: string };
+    const backends = ort.listSupportedBackends();
     const names = backends.map((b) => b.name + (b.bundled ? '' : ' (needs its own libraries)'));
     return [
       {
         what: 'onnxruntime-node',
         state: 'ok',
-        found: `${version ?? versions.node ?? versions.common ?? 'loaded'}`,
+        found: node ?? common ?? 'loaded',
       },
       { what: 'execution providers', state: 'ok', found: names.join(', ') || 'cpu' },
     ];

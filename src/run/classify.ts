@@ -1,24 +1,20 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import type { Example } from '../data/types.ts';
-import { measureLatency } from '../evaluate/latency.ts';
-import { fitLinearBaseline, linearBaselineLogits } from '../evaluate/linear-baseline.ts';
-import type { ReportData, ReportLatency } from '../evaluate/report/data.ts';
-import { type ExportedFile, exportStudent } from '../export/student.ts';
+import type { ReportData } from '../evaluate/report/data.ts';
+import type { ExportedFile } from '../export/student.ts';
 import type { NDArray } from '../graph/index.ts';
 import { supervised } from '../methods/logits/kd.ts';
 import type { Method } from '../methods/method.ts';
 import { column } from '../methods/objective.ts';
-import { createInference } from '../nn/inference.ts';
-import type { AnyModel } from '../nn/model.ts';
-import { countParams, type Params } from '../nn/params.ts';
+import type { Params } from '../nn/params.ts';
 import { storedLogits, type Teacher } from '../teachers/teacher.ts';
 import type { Encoded } from '../train/encoded.ts';
 import { matrixColumn, type TrainSettings, updatesFor } from '../train/job.ts';
 import { DecantError } from '../util/errors.ts';
-import { diskFolder } from '../util/node/disk-folder.ts';
 import { armLogits, trainArm } from './arm.ts';
 import { type BuiltModel, buildClassifier, type ModelSettings } from './build.ts';
-import { armValues, classificationMetrics } from './classify-metrics.ts';
+import { exportBest } from './classify-export.ts';
+import { measure } from './classify-measure.ts';
+import { classificationMetrics } from './classify-metrics.ts';
 import {
   comparisons,
   confusions,
@@ -27,12 +23,10 @@ import {
   differingExamples,
   environment,
   headline,
-  type MeasuredArm,
   reliability,
 } from './classify-report.ts';
 import type { RunContext } from './context.ts';
-import { checkParity, type ParityResult } from './parity.ts';
-import { textOf } from './text.ts';
+import type { ParityResult } from './parity.ts';
 
 /** What a finished run gives back. */
 export interface RunOutcome {
@@ -196,7 +190,8 @@ interface StudentJobs {
   teacherId: string;
 }
 
-interface TrainedStudent {
+/** One student of one seed. */
+export interface TrainedStudent {
   seed: number;
   params: Params<NDArray>;
   seconds: number;
@@ -262,186 +257,4 @@ async function trainStudents(
     }
   }
   return out;
-}
-
-interface MeasureInput {
-  teacher: Teacher & { seconds?: number };
-  teacherLogits: NDArray;
-  arms: { distilled: TrainedStudent[]; alone: TrainedStudent[] };
-  built: BuiltModel;
-  test: readonly Example[];
-  labels: Int32Array;
-  gold: readonly number[];
-  train: readonly Example[];
-}
-
-async function measure(ctx: RunContext, m: MeasureInput): Promise<MeasuredArm[]> {
-  const { recipe } = ctx;
-  const classes = ctx.data.classes!.length;
-  const options = {
-    topK: recipe.evaluate.topK,
-    resamples: recipe.evaluate.bootstrap,
-    level: recipe.evaluate.level,
-  };
-  const arm = (
-    base: Omit<MeasuredArm, 'values' | 'outputs' | 'seeds'>,
-    seeds: readonly (number | string)[],
-    logits: readonly NDArray[],
-    versus: NDArray | undefined,
-  ): MeasuredArm => ({
-    ...base,
-    seeds: [...seeds],
-    outputs: { seeds, logits },
-    values: armValues({ seeds, logits }, m.labels, m.gold, versus, classes, options),
-  });
-  const out: MeasuredArm[] = [
-    arm(
-      {
-        id: 'teacher',
-        role: 'teacher',
-        name: 'Teacher',
-        about: m.teacher.name,
-        parameters: m.teacher.parameters,
-        trainSeconds: m.teacher.seconds,
-      },
-      ['-'],
-      [m.teacherLogits],
-      undefined,
-    ),
-  ];
-  const student = (
-    id: 'distilled' | 'alone',
-    name: string,
-    list: TrainedStudent[],
-    latency?: ReportLatency[],
-  ): void => {
-    if (list.length === 0) return;
-    const seconds = list.reduce((s, t) => s + t.seconds, 0) / list.length;
-    const about = String(recipe.student.architecture ?? recipe.student.from);
-    out.push(
-      arm(
-        {
-          id,
-          role: id,
-          name,
-          about,
-          parameters: countParams(m.built.model.params),
-          trainSeconds: seconds,
-          latency,
-        },
-        list.map((t) => t.seed),
-        list.map((t) => t.logits),
-        m.teacherLogits,
-      ),
-    );
-  };
-  student(
-    'distilled',
-    'Student, distilled',
-    m.arms.distilled,
-    await studentLatency(ctx, m.built.model, m.arms.distilled[0].params, m.built.encode(m.test)),
-  );
-  student('alone', 'Student, no teacher', m.arms.alone);
-  const labelled = m.train.filter((e) => labelOf(e) >= 0 && textOf(e) !== '');
-  if (recipe.evaluate.baselines.linear && labelled.length > 0 && textOf(m.test[0]) !== '') {
-    const task = ctx.progress.task('linear baseline', 1, 'fit');
-    const baseline = fitLinearBaseline(labelled.map(textOf), labelled.map(labelOf), classes, {
-      seed: recipe.data.seed,
-    });
-    const logits = linearBaselineLogits(baseline, m.test.map(textOf));
-    task.finish();
-    out.push(
-      arm(
-        {
-          id: 'linear',
-          role: 'linear',
-          name: 'TF-IDF + logistic regression',
-          about: `C = ${baseline.c}`,
-          parameters: baseline.parameters,
-        },
-        [recipe.data.seed],
-        [logits],
-        m.teacherLogits,
-      ),
-    );
-  }
-  return out;
-}
-
-/** Time per call of the student's forward pass on this machine, at the recipe's batch sizes. */
-async function studentLatency(
-  ctx: RunContext,
-  model: AnyModel,
-  params: Params<NDArray>,
-  rows: Encoded,
-): Promise<ReportLatency[]> {
-  const inference = createInference(ctx.engine, model);
-  await inference.setParams(params);
-  const inputs = Object.keys(model.inputs);
-  const out: ReportLatency[] = [];
-  for (const batch of ctx.recipe.evaluate.latency.batches) {
-    const stats = await measureLatency(
-      async (run) => {
-        const ids = Array.from({ length: batch }, (_, i) => (run * batch + i) % rows.size);
-        const all = rows.inputs(ids);
-        await inference.run(Object.fromEntries(inputs.filter((f) => all[f]).map((f) => [f, all[f]])));
-      },
-      { runs: ctx.recipe.evaluate.latency.repeats, seconds: 3, batch },
-    );
-    out.push({
-      variant: 'float32',
-      batch,
-      p50: stats.p50,
-      p95: stats.p95,
-      throughput: (1000 * batch) / stats.p50,
-    });
-  }
-  await inference.dispose();
-  return out;
-}
-
-/** Writes the first seed's student (the seed rule is fixed before the run: never the best one) and checks the files. */
-async function exportBest(
-  ctx: RunContext,
-  built: BuiltModel,
-  student: TrainedStudent,
-  classes: readonly string[],
-  test: readonly Example[],
-): Promise<{ files: ExportedFile[]; parity: ParityResult[] }> {
-  const draft = `${ctx.folder.model}.draft`;
-  rmSync(draft, { recursive: true, force: true });
-  mkdirSync(draft, { recursive: true });
-  const files = await exportStudent(diskFolder(draft), {
-    model: built.model,
-    params: student.params,
-    formats: ctx.recipe.export.formats,
-    labels: classes,
-    tokenizer: built.tokenizer?.files.tokenizer,
-    tokenizerConfig: built.tokenizer && {
-      ...built.tokenizer.files.tokenizerConfig,
-      model_max_length: built.maxLength!,
-    },
-    ...(built.scale
-      ? {
-          preprocessorConfig: {
-            image_mean: [...built.scale.mean],
-            image_std: [...built.scale.std],
-            do_normalize: true,
-            do_rescale: true,
-            rescale_factor: 1 / 255,
-          },
-        }
-      : {}),
-  });
-  const sample = built.encode(test.slice(0, 64));
-  const own = {
-    data: (student.logits.data as Float32Array).slice(0, sample.size * classes.length),
-    rows: sample.size,
-    width: classes.length,
-  };
-  const parity = await checkParity(draft, built.model, sample, own, ctx.recipe.export);
-  // the folder appears under its name only when its files give the student's own outputs
-  rmSync(ctx.folder.model, { recursive: true, force: true });
-  renameSync(draft, ctx.folder.model);
-  return { files, parity };
 }

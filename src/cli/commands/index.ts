@@ -1,8 +1,11 @@
 import type { AddCommand } from '../command.ts';
+import { addCompare } from './compare.ts';
 import { addData } from './data.ts';
 import { addDoctor } from './doctor.ts';
 import { addInit } from './init.ts';
+import { addMethods } from './methods.ts';
 import { addPlan } from './plan.ts';
+import { addPredict } from './predict.ts';
 import { addResume, addRun } from './run.ts';
 import { addSchema } from './schema.ts';
 import { addVectors } from './vectors.ts';
@@ -13,6 +16,9 @@ export const commands: readonly AddCommand[] = [
   addPlan,
   addRun,
   addResume,
+  addPredict,
+  addCompare,
+  addMethods,
   addData,
   addSchema,
   addVectors,
