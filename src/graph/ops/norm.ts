@@ -15,6 +15,7 @@ import {
 import { apply, applyAll, constant, type Tensor, type TensorType } from '../tensor.ts';
 import { add, div, mul, sub } from './arithmetic.ts';
 import { fill, reshape } from './basic.ts';
+import { cast } from './compare.ts';
 import { sum, sumTo } from './reduce.ts';
 import { size } from './sizes.ts';
 
@@ -28,7 +29,7 @@ export interface NormAttrs {
 
 /** x / n, n a size that may be symbolic. */
 export const divideBySize = (x: Tensor, n: Dim): Tensor =>
-  isSymbolic(n) ? div(x, size(n, 'float32')) : mul(x, constant(array(1 / n, x.dtype, [])));
+  isSymbolic(n) ? div(x, cast(size(n, 'float32'), x.dtype)) : mul(x, constant(array(1 / n, x.dtype, [])));
 
 /** Types of [y, 1/std]. */
 function inferNorm([x, scale, bias]: readonly TensorType[], { axis }: NormAttrs): TensorType[] {
