@@ -70,24 +70,28 @@ function pickTap(all: Map<string, Tensor>, path: string): Tensor {
   });
 }
 
+type Traceable = Pick<AnyModel, 'params' | 'inputs' | 'forward'>;
+
+/** Runs the forward pass on placeholders of the declared inputs, to see what it does. Nothing is executed. */
+export function tracedForward(model: Traceable, ctx: ForwardContext): Record<string, Tensor | undefined> {
+  const placeholder = (name: string, t: TensorType): Tensor =>
+    input(name, t.shape, t.dtype === 'int64' ? 'int32' : t.dtype);
+  const params = Object.entries(model.params).filter(([, p]) => p.tiedTo === undefined);
+  return model.forward(
+    scopeOf(Object.fromEntries(params.map(([n, p]) => [n, placeholder(n, spec(p.shape))])), ctx),
+    Object.fromEntries(Object.entries(model.inputs).map(([n, t]) => [n, placeholder(n, t)])),
+  );
+}
+
 /**
  * All paths that `applyWithTaps` and methods can ask for, in the order of the forward pass, with shapes
- * (`bert.encoder.layer.0` to `[batch, sequence, 256]`). Traces the forward pass; nothing is executed.
+ * (`bert.encoder.layer.0` to `[batch, sequence, 256]`).
  */
-export function tapShapes(model: Pick<AnyModel, 'params' | 'inputs' | 'forward'>): Map<string, Shape> {
+export function tapShapes(model: Traceable): Map<string, Shape> {
   const taps = new Map<string, Tensor>();
-  const inner = (t: TensorType): TensorType => (t.dtype === 'int64' ? spec(t.shape, 'int32') : t);
-  const names = Object.keys(model.params).filter((n) => model.params[n].tiedTo === undefined);
-  const fields = Object.keys(model.inputs);
-  const params = Object.fromEntries(names.map((n) => [n, input(n, model.params[n].shape)]));
-  const inputs = Object.fromEntries(
-    fields.map((f) => [f, input(f, inner(model.inputs[f]).shape, inner(model.inputs[f]).dtype)]),
-  );
-  model.forward(scopeOf(params, { taps }), inputs);
+  tracedForward(model, { taps });
   return new Map([...taps].map(([path, t]) => [path, t.shape]));
 }
 
 /** All tap paths of a model, in the order of the forward pass. */
-export const tapPaths = (model: Pick<AnyModel, 'params' | 'inputs' | 'forward'>): string[] => [
-  ...tapShapes(model).keys(),
-];
+export const tapPaths = (model: Traceable): string[] => [...tapShapes(model).keys()];

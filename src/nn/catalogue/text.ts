@@ -78,7 +78,7 @@ export const textModels: Readonly<Record<string, Architecture>> = {
   }),
   gpt2: define({
     tasks: ['generate', 'prefer'],
-    summary: 'GPT-2 decoder',
+    summary: 'GPT-2 decoder: layer norm, learned positions, tied embeddings',
     options: decoderOptions,
     make: (o, info) =>
       gpt2({

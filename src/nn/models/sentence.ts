@@ -1,4 +1,4 @@
-import { matmul, type Tensor } from '../../graph/index.ts';
+import type { Tensor } from '../../graph/index.ts';
 import { DecantError } from '../../util/errors.ts';
 import { embedding, embeddingParams } from '../layers/embedding.ts';
 import { linear, linearParams } from '../layers/linear.ts';
@@ -119,8 +119,8 @@ export function sentencePart(encoder: TokenEncoder, options: EmbeddingOptions = 
       const projected = projection > 0 ? linear(s.at('projection'), pooled) : pooled;
       const sentence = s.tap(normalize ? normalizeRows(projected) : projected, 'sentence_embedding');
       // the projection is linear: the mean of projected tokens is the projected mean
-      const tokens = (): Tensor =>
-        projection > 0 ? matmul(states, s.param('projection.weight'), { transB: true }) : states;
+      const silent: Scope = { ...s.at('projection'), tap: (x) => x };
+      const tokens = (): Tensor => (projection > 0 ? linear(silent, states) : states);
       return { tokens, sentence };
     },
   };
