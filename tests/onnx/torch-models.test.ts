@@ -2,6 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fromBinary } from '@bufbuild/protobuf';
+import { ModelProtoSchema } from 'onnx-buf';
 import * as ort from 'onnxruntime-node';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createNodeEngine } from '../../src/engine/node/engine.ts';
@@ -102,6 +104,8 @@ describe.each(MODELS)('a model by PyTorch: $file', ({ file, cases }) => {
       const out = await runBytes(bytes, feedsOf(c));
       for (const o of model.outputs) expectNear(out[o.name], c[o.name], 1e-5);
     }
+    // operators of the standard only
+    expect(fromBinary(ModelProtoSchema, bytes).opsetImport.map((o) => o.domain)).toEqual(['']);
     const again = importOnnx(bytes);
     expect(Object.keys(again.params).sort()).toEqual(Object.keys(model.params).sort());
     expect(again.inputs.map((p) => p.name)).toEqual(model.inputs.map((p) => p.name));
