@@ -64,7 +64,7 @@ const sessionOptions = (config, spinning) => ({
   executionProviders: [config.provider],
   intraOpNumThreads: config.threads,
   interOpNumThreads: 1,
-  logSeverityLevel: 3,
+  logSeverityLevel: 4, // errors come back as exceptions
   extra: { session: { intra_op: { allow_spinning: spinning ? '1' : '0' } } },
   ...(config.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: config.profile }),
 });

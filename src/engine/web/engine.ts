@@ -112,7 +112,7 @@ async function openSession(c: Context, lowered: Lowered, n: number): Promise<Ort
     const session = await inTurn(c, () =>
       c.ort.InferenceSession.create(lowered.bytes, {
         executionProviders: [c.provider],
-        logSeverityLevel: 3,
+        logSeverityLevel: 4, // errors come back as exceptions
         ...(onDevice
           ? { preferredOutputLocation: Object.fromEntries(kept.map((name) => [name, 'gpu-buffer' as const])) }
           : {}),
