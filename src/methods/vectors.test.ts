@@ -24,6 +24,13 @@ describe('golden vectors', () => {
     }, 120_000);
   }
 
+  it('kd-core functions on other shapes and switches, derived with PyTorch', async () => {
+    const file = JSON.parse(readFileSync('src/losses/fixtures/kd-core-torch.json', 'utf8')) as VectorFile;
+    expect(file.cases.length).toBe(16);
+    const results = await runVectorFile(file, allVectors, (g, x) => runOrt(g, x));
+    expect(results.filter((r) => r.status !== 'passed')).toEqual([]);
+  }, 120_000);
+
   it('are all listed: every *.vectors.ts file under src', async () => {
     const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((f) =>
       f.endsWith('.vectors.ts'),
