@@ -66,10 +66,10 @@ export function expectClose(got: NDArray, want: NDArray, tolerance: number, what
 }
 
 /**
- * The oracle and onnxruntime-node agree on the samples. They run as one model, as making a session takes longest; when
+ * The oracle and onnxruntime (in Node, or as `run` runs it) agree on the samples. They run as one model, as making a session takes longest; when
  * onnxruntime refuses it, they run one by one, so that the error belongs to one of them.
  */
-export async function checkAgainstOrt(samples: readonly OpSample[]): Promise<void> {
+export async function checkAgainstOrt(samples: readonly OpSample[], run = runOrt): Promise<void> {
   const cases = samples
     .filter((s) => !s.skipOrt)
     .map((s, k) => {
@@ -87,8 +87,8 @@ export async function checkAgainstOrt(samples: readonly OpSample[]): Promise<voi
   const same = Buffer.compare(bytes[0], bytes[1]) === 0;
   for (const standardOnly of same ? [true] : [false, true]) {
     const all = cases.flatMap((c) => c.inputs);
-    const results = await runOrt(together, all, { standardOnly }).catch(async (e) => {
-      for (const c of cases) await runOrt(c.graph, c.inputs, { standardOnly });
+    const results = await run(together, all, { standardOnly }).catch(async (e) => {
+      for (const c of cases) await run(c.graph, c.inputs, { standardOnly });
       throw e;
     });
     for (const [k, c] of cases.entries()) {

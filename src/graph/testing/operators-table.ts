@@ -47,11 +47,12 @@ export async function operatorsTable(): Promise<string> {
     'Made by `npx tsx scripts/operators-doc.ts` from the operators themselves; a test keeps it current.',
     '',
     'Each operator is defined once (`src/graph/ops`): shape rule, float64 evaluation, gradient, ONNX. The oracle runs',
-    'all of them in all dtypes listed; onnxruntime-node runs them on the CPU but for the refusals listed, which were',
-    'found by trying; onnxruntime-web is given the same ONNX operators. _checked_: the gradient (and the gradient of',
-    'the gradient) is compared with finite differences in float64. _yes_: it is differentiated inside the gradient of',
-    'another operator. ONNX operators in brackets are onnxruntime’s own, used for training; exports use the standard',
-    'ones.',
+    'all of them in all dtypes listed. onnxruntime-node runs them on the CPU but for the refusals listed, which were',
+    'found by trying; the wasm build of onnxruntime-web passes the same samples. Tests compare both with the oracle on',
+    'random shapes (broadcast, symbolic and empty ones too) and on edge values. _checked_: the gradient (and the',
+    'gradient of the gradient) is compared with finite differences in float64. _yes_: it is differentiated inside the',
+    'gradient of another operator. ONNX operators in brackets are onnxruntime’s own, used for training; exports use the',
+    'standard ones.',
     '',
   ];
   for (const [family, ops] of Object.entries(OPERATORS)) {
