@@ -6,6 +6,7 @@ import {
   mean,
   mul,
   neg,
+  softmaxCrossEntropy,
   squeeze,
   type Tensor,
   where,
@@ -48,9 +49,9 @@ export function crossEntropyWithLabels(
   labels: Tensor,
   { ignoreIndex = -100, labelSmoothing = 0 }: CrossEntropyOptions = {},
 ): Tensor {
-  const logp = logSoftmax(studentLogits);
-  const hard = neg(pickLabel(logp, labels, ignoreIndex));
+  const valid = labelMask(labels, ignoreIndex);
+  const hard = where(valid, softmaxCrossEntropy(studentLogits, where(valid, labels, 0)), 0);
   if (labelSmoothing === 0) return hard;
-  const even = where(labelMask(labels, ignoreIndex), neg(mean(logp, -1)), 0);
+  const even = where(valid, neg(mean(logSoftmax(studentLogits), -1)), 0);
   return add(mul(hard, 1 - labelSmoothing), mul(even, labelSmoothing));
 }
