@@ -103,6 +103,38 @@ describe.each(cases)('chunked $name equals the plain one', ({ divergence, plain 
 });
 
 describe('chunked divergences', () => {
+  it('stay finite with their gradients on logits of ±1e4, and weights of 0 take tokens out', () => {
+    const big = (a: NDArray): NDArray =>
+      ndarray(
+        toNumbers(a).map((v) => 1e4 * v),
+        a.shape,
+      );
+    const [h, w, ht, wt] = [big(random(5, 3)), random(9, 3), big(random(5, 3)), random(9, 3)];
+    for (const { divergence } of cases) {
+      const run = (weights: number[], rows: number[]): NDArray[] => {
+        const pick = (a: NDArray): NDArray =>
+          ndarray(Float64Array.from(rows.flatMap((r) => [...toNumbers(a).subarray(3 * r, 3 * r + 3)])), [
+            rows.length,
+            3,
+          ]);
+        const inputs = [pick(h), w, pick(ht), wt, ndarray(Float64Array.from(weights), [rows.length])];
+        const { graph } = trace(
+          (a: Tensor, b: Tensor, c: Tensor, d: Tensor, k: Tensor) => {
+            const loss = chunkedSum(divergence, { hidden: a, head: b }, { hidden: c, head: d }, k, {
+              chunk: 2,
+            });
+            return [loss, ...gradients(loss, [b])];
+          },
+          inputs.map((a) => spec(a.shape, 'float64')),
+        );
+        return interpret(graph, inputs);
+      };
+      const masked = run([1, 0, 1, 0, 1], [0, 1, 2, 3, 4]);
+      expect(masked.every((a) => toNumbers(a).every(Number.isFinite))).toBe(true);
+      expect(worst(masked, run([1, 1, 1], [0, 2, 4]))).toBeLessThan(1e-12);
+    }
+  });
+
   it('hold no matrix of all tokens and the vocabulary', () => {
     const [tokens, width, vocab, chunk] = [64, 4, 100, 8];
     const { graph } = trace(
