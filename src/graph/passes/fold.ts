@@ -1,3 +1,4 @@
+import { isDecantError } from '../../util/errors.ts';
 import { allocate, type DType } from '../dtype.ts';
 import { type NDArray, ndarray, setNumber, sizeOf, toNumbers } from '../ndarray.ts';
 import type { OpDef } from '../op.ts';
@@ -32,10 +33,17 @@ export function foldConstants(
     open ||= isSymbolic(d);
     return isSymbolic(d) ? 0 : d;
   };
-  const data = op.evaluate(
-    inputs.map((t) => toRef(t.node.attrs.value)),
-    { attrs, types: concrete, dim, fromNDArray: toRef },
-  );
+  let data: Float64Array[];
+  try {
+    data = op.evaluate(
+      inputs.map((t) => toRef(t.node.attrs.value)),
+      { attrs, types: concrete, dim, fromNDArray: toRef },
+    );
+  } catch (e) {
+    // an index out of range, say: the engine that runs it tells where it was traced
+    if (isDecantError(e)) return undefined;
+    throw e;
+  }
   if (open) return undefined;
   return concrete.map((t, i) => ndarray(rounded(data[i], t.dtype), t.shape, t.dtype));
 }

@@ -28,6 +28,7 @@ import {
   pow,
   reshape,
   sin,
+  size,
   spec,
   split,
   squeeze,
@@ -221,6 +222,18 @@ describe('optimize', () => {
       [4, 5, 6],
     ]);
     expect(interpret(o, [x])[0].data).toEqual(interpret(g, [x])[0].data);
+  });
+
+  it('leaves alone what depends on symbolic sizes, and what cannot be computed', () => {
+    const g = traced((x) => mul(mean(x), size(x.shape[0], 'float32')), ['batch', 3]);
+    const x = array([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]);
+    expect(interpret(optimize(g), [x])[0].data).toEqual(Float64Array.of(7));
+    const wrong = traced((t) => add(t, gather(constant([1, 2]), constant(array([5], 'int32')))), [1]);
+    expect(names(optimize(wrong))).toEqual(['gather', 'add']);
+    expect(() => interpret(optimize(wrong), [array([0])])).toThrow(/gather.*index out of range/);
   });
 
   it('keeps what differentiation needs when asked to', () => {

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { interpret } from '../../engine/reference/interpreter.ts';
+import { runOrt } from '../../engine/testing/run-ort.ts';
 import { isDecantError } from '../../util/errors.ts';
 import { createRng } from '../../util/rng.ts';
 import { gradients } from '../autodiff.ts';
 import { isFloat } from '../dtype.ts';
 import { add } from '../ops/arithmetic.ts';
 import { cos } from '../ops/elementwise.ts';
+import { optimize } from '../passes/optimize.ts';
 import type { Tensor } from '../tensor.ts';
 import { asList, checkAgainstOrt, type OpSample, type OpSamples, traced } from './check-op.ts';
 import { ELEMENTARY, LAYERS } from './families.ts';
@@ -71,7 +73,10 @@ const withGradients =
     ];
   };
 
-describe('with symbolic sizes, onnxruntime agrees with the oracle, gradients included', () => {
+/** As engines run it. */
+const runOptimized: typeof runOrt = (graph, inputs, options) => runOrt(optimize(graph), inputs, options);
+
+describe('with symbolic sizes and optimized, onnxruntime agrees with the oracle, gradients included', () => {
   const all: OpSamples[] = [...Object.values(ELEMENTARY), ...Object.values(LAYERS)].flat();
   for (const s of all.filter((x) => !x.op.endsWith(', backward'))) {
     const drawn = Array.from({ length: 6 }, (_, seed) => {
@@ -80,7 +85,7 @@ describe('with symbolic sizes, onnxruntime agrees with the oracle, gradients inc
     }).filter((x) => x !== undefined);
     it(`${s.op}${drawn.length === 0 ? ' (not tried)' : ''}`, async () => {
       if (drawn.length === 0) expect(UNTRIED).toContain(s.op);
-      else await checkAgainstOrt(drawn.slice(0, 4));
+      else await checkAgainstOrt(drawn.slice(0, 4), runOptimized);
     });
   }
 });
