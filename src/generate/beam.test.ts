@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { beamSearch } from './beam.ts';
+import { beamSearch, diverseBeamSearch } from './beam.ts';
 
 const table = (rows: number[][]) => (prefixes: readonly (readonly number[])[]) =>
   prefixes.map((p) => rows[p[p.length - 1]].map(Math.log));
@@ -63,5 +63,46 @@ describe('beamSearch', () => {
       maxLength: 3,
     });
     expect(beams.map((b) => b.tokens)).toEqual([[1, 0, 1]]);
+  });
+});
+
+describe('diverseBeamSearch', () => {
+  const rows = [
+    [0, 0.5, 0.3, 0.2],
+    [0.7, 0.1, 0.1, 0.1],
+    [0.7, 0.1, 0.1, 0.1],
+    [0.7, 0.1, 0.1, 0.1],
+  ];
+  const search = (groups: number, diversity: number, width = groups, maxLength = 2) =>
+    diverseBeamSearch({ score: table(rows), start: [0], width, groups, diversity, maxLength });
+
+  it('is beam search with one group', async () => {
+    const plain = await beamSearch({ score: table(rows), start: [0], width: 3, maxLength: 2 });
+    expect((await search(1, 0.5, 3))[0]).toEqual(plain);
+  });
+
+  it('repeats itself without diversity and leaves what others chose with it', async () => {
+    const same = await search(3, 0);
+    expect(same.map(([b]) => b.tokens)).toEqual([
+      [1, 0],
+      [1, 0],
+      [1, 0],
+    ]);
+    // hand-computed: log 0.5 - 0.6 < log 0.3 at the first position; at the second 0 keeps its lead over 0.1
+    const diverse = await search(3, 0.6);
+    expect(diverse.map(([b]) => b.tokens)).toEqual([
+      [1, 0],
+      [2, 0],
+      [1, 0],
+    ]);
+    const apart = await search(3, 5);
+    expect(apart.map(([b]) => b.tokens[0])).toEqual([1, 2, 3]);
+    // the term is no part of the log-probability
+    expect(apart[0][0].logp).toBeCloseTo(Math.log(0.35));
+    expect(apart[1][0].logp).toBeCloseTo(Math.log(0.3 * rows[2][apart[1][0].tokens[1]]));
+  });
+
+  it('refuses groups that do not divide the width', async () => {
+    await expect(search(2, 1, 3)).rejects.toThrow(/divide/);
   });
 });
