@@ -15,7 +15,7 @@ import type { Params } from '../nn/params.ts';
 import { scopeOf } from '../nn/scope.ts';
 import type { Chunks, Folder } from '../util/folder.ts';
 import type { JsonObject } from '../util/json-text.ts';
-import { writeModelFolder } from './folder.ts';
+import { specialTokens, writeModelFolder } from './folder.ts';
 import { exportOnnx } from './onnx.ts';
 import { onnxPath } from './onnx-files.ts';
 import { quantizeOnnx } from './quantize.ts';
@@ -105,8 +105,8 @@ export async function exportDecoder(target: Folder, d: DecoderFolder): Promise<E
   if (d.formats.includes('int4')) put(onnxPath('q4'), quantizeOnnx(fp32, { scheme: 'int4' }).bytes);
   const weights = new Map(Object.entries(studentParams(d.model as never, d.params)));
   await writeModelFolder(target, {
-    config: { ...(d.model.config as JsonObject), ...d.config } as JsonObject,
-    generationConfig: d.generationConfig,
+    config: { ...(d.model.config as JsonObject), ...specialIds(d), ...d.config } as JsonObject,
+    generationConfig: { ...specialIds(d), ...d.generationConfig },
     tokenizer: d.tokenizer,
     tokenizerConfig: d.tokenizerConfig,
     chatTemplate: d.chatTemplate,
@@ -117,4 +117,16 @@ export async function exportDecoder(target: Folder, d: DecoderFolder): Promise<E
     ...written,
     { path: 'model.safetensors', bytes: [...weights.values()].reduce((n, a) => n + a.data.byteLength, 0) },
   ];
+}
+
+/** `bos_token_id`, `eos_token_id`, `pad_token_id` of the tokenizer, by which other tools begin and end texts. */
+function specialIds({ tokenizer, tokenizerConfig }: DecoderFolder): JsonObject {
+  const named = specialTokens(tokenizerConfig);
+  const added = (tokenizer.added_tokens ?? []) as JsonObject[];
+  const ids: JsonObject = {};
+  for (const role of ['bos', 'eos', 'pad'] as const) {
+    const id = named[role] !== undefined && added.find((t) => t.content === named[role])?.id;
+    if (typeof id === 'number') ids[`${role}_token_id`] = id;
+  }
+  return ids;
 }
