@@ -45,12 +45,12 @@ export type ChunkDivergence =
 export interface ChunkOptions {
   /** T of both models. Results are not multiplied by T². Default 1. */
   temperature?: number;
-  /** Rows per chunk. Default: as many as keep a chunk's logits near 8 million elements, but at least 128. */
+  /** Rows per chunk. Default: as many as keep a chunk's logits near 8 million elements, but at least 256. */
   chunk?: number;
 }
 
-/** Rows per chunk that keep one `[chunk, vocab]` matrix near 32 MiB of float32; below 128 rows products lose speed. */
-export const defaultChunk = (vocab: number): number => Math.max(128, Math.floor(2 ** 23 / vocab));
+/** Rows per chunk that keep one `[chunk, vocab]` matrix near 32 MiB of float32, but at least 256: the head's gradient is read and written once per chunk. */
+export const defaultChunk = (vocab: number): number => Math.max(256, Math.floor(2 ** 23 / vocab));
 
 /** Value `[rows]` of a chunk, and the gradient of each with respect to its student logits `[rows, vocab]`. */
 interface Kernel {
