@@ -8,6 +8,7 @@ import { addPlan } from './plan.ts';
 import { addPredict } from './predict.ts';
 import { addResume, addRun } from './run.ts';
 import { addSchema } from './schema.ts';
+import { addServe } from './serve.ts';
 import { addVectors } from './vectors.ts';
 
 /** Every command, in the order of the help. A new one is a file in this folder and a line here. */
@@ -17,6 +18,7 @@ export const commands: readonly AddCommand[] = [
   addRun,
   addResume,
   addPredict,
+  addServe,
   addCompare,
   addMethods,
   addData,

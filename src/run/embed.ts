@@ -1,0 +1,79 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { padIdOf } from '../data/batching.ts';
+import { createTokenizer } from '../data/tokenizer/tokenizer.ts';
+import type { Example } from '../data/types.ts';
+import { readModelFolder } from '../export/folder.ts';
+import { onnxPath } from '../export/onnx-files.ts';
+import { castArray } from '../graph/index.ts';
+import { encodeTexts } from '../train/encoded.ts';
+import { DecantError } from '../util/errors.ts';
+import { diskFolder } from '../util/node/disk-folder.ts';
+
+/** A sentence encoder's folder, opened. */
+export interface Embedder {
+  /** One vector per text, and how many tokens were read. */
+  embed(texts: readonly string[]): Promise<{ vectors: Float32Array[]; tokens: number }>;
+  close(): Promise<void>;
+}
+
+/** Opens a folder whose ONNX file gives `sentence_embedding` `[batch, width]`. */
+export async function openEmbedder(
+  path: string,
+  options: { dtype?: 'fp32' | 'q8'; batchSize?: number } = {},
+): Promise<Embedder> {
+  const folder = await readModelFolder(diskFolder(path), ['config']);
+  const file = onnxPath(options.dtype ?? 'fp32');
+  if (!folder.files.includes(file))
+    throw new DecantError('model', 'the folder lacks the ONNX file', {
+      at: join(path, file),
+      seen: folder.onnx.join(', ') || 'no ONNX file',
+    });
+  if (!folder.tokenizer) throw new DecantError('model', 'the folder has no tokenizer.json', { at: path });
+  const tokenizer = createTokenizer(folder.tokenizer, folder.tokenizerConfig);
+  padIdOf(tokenizer);
+  const ort = await import('onnxruntime-node');
+  const session = await ort.InferenceSession.create(await readFile(join(path, file)), {
+    logSeverityLevel: 3,
+  });
+  if (!session.outputNames.includes('sentence_embedding')) {
+    const seen = session.outputNames.join(', ');
+    await session.release();
+    throw new DecantError('model', 'the ONNX file gives no sentence_embedding', {
+      at: join(path, file),
+      seen,
+      fix: 'export it with the output sentence_embedding',
+    });
+  }
+  const limit = Number(folder.tokenizerConfig?.model_max_length ?? Number.POSITIVE_INFINITY);
+  const maxLength = Math.min(limit, Number(folder.config!.max_position_embeddings ?? 512));
+  return {
+    async embed(texts) {
+      const rows = encodeTexts(
+        texts.map((text, i): Example => ({ file: 'input', line: i + 1, text })),
+        { tokenizer, maxLength },
+      );
+      const vectors: Float32Array[] = [];
+      const size = options.batchSize ?? 32;
+      for (let from = 0; from < rows.size; from += size) {
+        const chosen = Array.from({ length: Math.min(size, rows.size - from) }, (_, i) => from + i);
+        const given = rows.inputs(chosen);
+        const feeds = Object.fromEntries(
+          session.inputNames.map((name) => {
+            const ids = castArray(given[name] ?? given.input_ids, 'int64').data as BigInt64Array;
+            // inputs that plain texts do not have, such as token types, are zero
+            const data = given[name] ? ids : new BigInt64Array(ids.length);
+            return [name, new ort.Tensor('int64', data, [...given.input_ids.shape])];
+          }),
+        );
+        const out = (await session.run(feeds)).sentence_embedding;
+        const [, width] = out.dims;
+        chosen.forEach((_, r) => {
+          vectors.push((out.data as Float32Array).slice(r * width, (r + 1) * width));
+        });
+      }
+      return { vectors, tokens: rows.lengths!.reduce((a, b) => a + b, 0) };
+    },
+    close: () => session.release(),
+  };
+}

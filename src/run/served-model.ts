@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { createChatTemplate } from '../data/chat-template.ts';
+import { createTokenizer, type Tokenizer } from '../data/tokenizer/tokenizer.ts';
+import { readModelFolder } from '../export/folder.ts';
+import { onnxPath } from '../export/onnx-files.ts';
+import { type DecoderSession, type OrtModule, openDecoderSession } from '../generate/session.ts';
+import { DecantError } from '../util/errors.ts';
+import { diskFolder } from '../util/node/disk-folder.ts';
+import { type Embedder, openEmbedder } from './embed.ts';
+import { openPredictor, type Predictor } from './predict.ts';
+
+/** A language model, opened for completions. */
+export interface LanguageModel {
+  readonly session: DecoderSession;
+  readonly tokenizer: Tokenizer;
+  readonly eos: readonly number[];
+  /** Longest prompt and answer together, tokens. */
+  readonly maxLength: number;
+  /** Messages as a prompt; undefined where the model has no chat template. */
+  readonly chat?: (messages: readonly { role: string; content: string }[]) => string;
+}
+
+/** A model folder, opened for serving. */
+export interface ServedModel {
+  readonly name: string;
+  readonly kind: 'classifier' | 'language' | 'embedder';
+  readonly predictor?: Predictor;
+  readonly language?: LanguageModel;
+  readonly embedder?: Embedder;
+  close(): Promise<void>;
+}
+
+/** Opens a folder for serving: a decoder with a cache, a sentence encoder, else a classifier. */
+export async function openServedModel(
+  path: string,
+  options: { dtype?: 'fp32' | 'q8'; name?: string } = {},
+): Promise<ServedModel> {
+  const folder = await readModelFolder(diskFolder(path), ['config']);
+  const name = options.name ?? basename(path);
+  const architecture = (folder.config?.architectures as string[] | undefined)?.[0] ?? '';
+  if (architecture === 'SentenceEncoder') {
+    const embedder = await openEmbedder(path, { dtype: options.dtype });
+    return { name, kind: 'embedder', embedder, close: () => embedder.close() };
+  }
+  if (!/CausalLM|LMHeadModel/.test(architecture)) {
+    const predictor = await openPredictor(path, { dtype: options.dtype });
+    return { name, kind: 'classifier', predictor, close: () => predictor.close() };
+  }
+  if (!folder.tokenizer) throw new DecantError('model', 'the folder has no tokenizer.json', { at: path });
+  const tokenizer = createTokenizer(folder.tokenizer, folder.tokenizerConfig);
+  const ort = (await import('onnxruntime-node')) as unknown as OrtModule;
+  const maxLength = Number(folder.config?.max_position_embeddings ?? folder.config?.n_positions ?? 1024);
+  const file = onnxPath(options.dtype ?? 'fp32');
+  if (!folder.files.includes(file))
+    throw new DecantError('model', 'the folder lacks the ONNX file', {
+      at: join(path, file),
+      seen: folder.onnx.join(', ') || 'no ONNX file',
+      fix: 'export the model with this format, or choose another --dtype',
+    });
+  const session = await openDecoderSession(ort, await readFile(join(path, file)), {
+    contextLength: maxLength,
+  });
+  const declared =
+    folder.generationConfig?.eos_token_id ?? folder.config?.eos_token_id ?? tokenizer.special.eos;
+  const eos = (Array.isArray(declared) ? declared : [declared]).filter(
+    (x): x is number => typeof x === 'number',
+  );
+  const template = folder.chatTemplates.default;
+  const rendered =
+    template === undefined ? undefined : createChatTemplate(template, folder.tokenizerConfig ?? {});
+  return {
+    name,
+    kind: 'language',
+    language: {
+      session,
+      tokenizer,
+      eos,
+      maxLength,
+      ...(rendered
+        ? { chat: (messages) => rendered.render(messages as never, { generationPrompt: true }) }
+        : {}),
+    },
+    close: () => session.close(),
+  };
+}
