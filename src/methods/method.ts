@@ -85,6 +85,16 @@ export interface Schedule<C> {
   ): Record<string, number>;
 }
 
+/** A special case in which the loss must equal something known; a shared test compares both sides on random inputs. */
+export interface Identity {
+  /** For example "t = 1 is forward KL". */
+  readonly name: string;
+  /** Both sides, un-reduced, of one shape. They must agree in their gradients by the student's outputs. */
+  check(input: LossInput): { readonly got: Tensor; readonly want: Tensor };
+  /** Default 'both': values and gradients; 'gradient' for losses that differ by a constant. */
+  readonly of?: 'both' | 'gradient';
+}
+
 /** What `setup` knows about the pair. Widths of activations by tap path. */
 export interface SetupInfo {
   readonly studentWidth: (path: string) => number;
@@ -106,6 +116,7 @@ export interface Method<C = any> {
   /** Parameters trained beside the student's (projectors), by name. */
   setup?(config: C, info: SetupInfo): ParamSpecs;
   readonly schedule?: Schedule<C>;
+  readonly identities?: readonly Identity[];
 }
 
 /** Types a method's config from its schema. */

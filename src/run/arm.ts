@@ -78,6 +78,7 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
       params: { ...initExtra(objective.params, model.params, arm.seed), ...params },
       source,
       rows: Math.min(8, rowsPerUpdate(settings)),
+      scalars: method.schedule?.init(arm.config),
     });
   }
   const perEpoch = Math.max(1, Math.ceil(arm.rows.size / rowsPerUpdate(settings)));
