@@ -8,7 +8,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, freemem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as ort from 'onnxruntime-node';
@@ -46,8 +46,15 @@ interface Measured {
   name?: string;
 }
 
-const status = (key: string): number =>
-  Number(new RegExp(`${key}:\\s+(\\d+) kB`).exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024;
+/** A line of /proc/self/status in MiB; NaN where there is no such file (memory is measured on Linux only). */
+const status = (key: string): number => {
+  try {
+    const text = readFileSync('/proc/self/status', 'utf8');
+    return Number(new RegExp(`${key}:\\s+(\\d+) kB`).exec(text)?.[1]) / 1024;
+  } catch {
+    return Number.NaN;
+  }
+};
 
 const median = (x: number[]): number => [...x].sort((a, b) => a - b)[Math.floor(x.length / 2)];
 
@@ -98,7 +105,7 @@ async function measure(c: Case): Promise<Measured> {
   });
   globalThis.gc?.();
   const before = status('VmRSS');
-  writeFileSync('/proc/self/clear_refs', '5'); // the high-water mark starts here
+  if (before > 0) writeFileSync('/proc/self/clear_refs', '5'); // the high-water mark starts here
   const times: number[] = [];
   let peak = 0;
   for (let i = 0; i <= c.reps; i++) {
@@ -112,8 +119,7 @@ async function measure(c: Case): Promise<Measured> {
 
 /** What a whole `[tokens, vocab]` run needs at least, in MiB: about seven such matrices. */
 const wholeNeeds = (c: Case): number => (7 * 4 * c.tokens * c.vocab) / 2 ** 20;
-const available = (): number =>
-  Number(/MemAvailable:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]) / 1024;
+const available = (): number => freemem() / 2 ** 20;
 
 function child(file: string, args: string[], command = process.execPath): Measured | undefined {
   try {
