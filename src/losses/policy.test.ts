@@ -6,6 +6,8 @@ import {
   grpoAdvantages,
   k3Kl,
   miniLlmAdvantages,
+  miniLlmRewards,
+  mixtureWeights,
   ppoClip,
   reinforce,
   rlooAdvantages,
@@ -104,6 +106,15 @@ describe('policy objectives', () => {
         plain.map((v, i) => v + 0.5 * k3.value[i]),
       ),
     ).toBeLessThan(1e-12);
+  });
+  it('MiniLLM rewards are halved and clipped; mixture weights lie between 0 and 1/(1 - a)', () => {
+    const r = evaluate64(
+      (p, q, m) => miniLlmRewards(p, q, m),
+      [f64([[-1, -900, -1]]), f64([[-4, -1, -9]]), f64([[1, 1, 0]])],
+    );
+    expect([...r.value]).toEqual([1.5, -100, 0]);
+    const w = evaluate64((q, p) => mixtureWeights(q, p), [f64([-1, -1, -1e4]), f64([-1e4, -1, -1])]).value;
+    expect(distance(w, [1 / 0.8, 1, 0])).toBeLessThan(1e-12);
   });
   it('MiniLLM advantages: γ = 0 is the reward over the remaining length, γ = 1 a reverse sum', () => {
     const r = f64([[1, 2, 3, 0]]);

@@ -163,6 +163,44 @@ export function grpo(
   return add(surrogate, mul(kl, beta));
 }
 
+/**
+ * MiniLLM's token rewards (log p(y_i) - log q_old(y_i)) / scale, clipped to ±clip; 0 outside the mask.
+ *
+ * @param teacherLogp `[batch, seq]` log p of the sampled tokens
+ * @param oldLogp `[batch, seq]` log q of the policy that sampled
+ * @param mask `[batch, seq]`, 1 on tokens
+ * @returns `[batch, seq]`, no gradient
+ * @source Gu et al. 2023 (2306.08543), code (scale 2, clip 100)
+ * @example
+ * miniLlmRewards(constant([[-1, -2]]), constant([[-3, -2]]), constant([[1, 0]])) // => [[1, 0]]
+ */
+export const miniLlmRewards = (
+  teacherLogp: Tensor,
+  oldLogp: Tensor,
+  mask: Tensor,
+  { scale = 2, clip: limit = 100 }: { scale?: number; clip?: number } = {},
+): Tensor => stopGradient(maskRows(clip(mul(sub(teacherLogp, oldLogp), 1 / scale), -limit, limit), mask));
+
+/**
+ * Importance weights q / ((1 - a) q + a p) of tokens sampled from a mixture of student and teacher; at most 1/(1 - a).
+ *
+ * @param studentLogp `[...]` log q of the sampled tokens
+ * @param teacherLogp `[...]` log p of the sampled tokens
+ * @returns `[...]`, no gradient
+ * @source Gu et al. 2023 (2306.08543), section 2.2, teacher-mixed sampling (a 0.2)
+ * @example
+ * mixtureWeights(constant([-1]), constant([-1])) // => [1]
+ */
+export const mixtureWeights = (
+  studentLogp: Tensor,
+  teacherLogp: Tensor,
+  { alpha = 0.2 }: { alpha?: number } = {},
+): Tensor => {
+  // e^80 is near float32's end, and the weight is 0 long before
+  const ratio = exp(clip(sub(teacherLogp, studentLogp), Number.NEGATIVE_INFINITY, 80));
+  return stopGradient(div(1, add(mul(ratio, alpha), 1 - alpha)));
+};
+
 export interface MiniLlmAdvantageOptions {
   /** γ. Default 0.95. */
   gamma?: number;
