@@ -16,7 +16,7 @@ const names = readdirSync(FIXTURES, { withFileTypes: true })
   .filter((d) => d.isDirectory() && !d.name.startsWith('__'))
   .map((d) => d.name);
 
-const hiddenPath = (config: Record<string, any>, i: number, layers: number): string => {
+const hiddenPath = (config: { architectures: string[] }, i: number, layers: number): string => {
   switch (config.architectures[0]) {
     case 'BertModel':
       return i === 0 ? 'embeddings' : `encoder.layer.${i - 1}`;
