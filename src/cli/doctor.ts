@@ -47,7 +47,9 @@ function resources(): Check[] {
       what: 'memory',
       state: total < 2 * 2 ** 30 ? 'note' : 'ok',
       found: `${gigabytes(total)}, ${gigabytes(freemem())} free`,
-      ...(total < 2 * 2 ** 30 ? { fix: 'use data.streaming, a small batchSize and a small model' } : {}),
+      ...(total < 2 * 2 ** 30
+        ? { fix: 'use a sample (data.train.limit), a small batchSize and a small model' }
+        : {}),
     },
   ];
 }

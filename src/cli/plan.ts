@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { DataReport } from '../data/report.ts';
+import { requireHeldRows } from '../recipe/data-spec.ts';
 import { loadRecipe } from '../recipe/load.ts';
 import { isChecked, pairRecipe, type RecipePairing, requireMethod } from '../recipe/recipe-pairing.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
@@ -34,6 +35,7 @@ export async function planRecipe(
   const catalogue = await loadCatalogue();
   const loaded = await loadRecipe(resolve(io.cwd, file), { set: flags.set, shownAs: file, catalogue });
   const { recipe } = loaded;
+  requireHeldRows(recipe);
   const { report } = await checkData(recipe, loaded.baseDir, io, undefined, !flags.full);
   const balance = report.splits.train?.balance;
   const pairing =

@@ -37,6 +37,10 @@ export interface PreparedData {
 
 export const hasClasses = (task: Task): boolean => task === 'classify' || task === 'image-classify';
 
+/** Whether rows of a split may lack the answer: a pool always; held-out rows where agreement with the teacher is still a figure. */
+export const mayLackAnswers = (name: string, task: Task): boolean =>
+  name === 'unlabeled' || (hasClasses(task) && (name === 'test' || name === 'validation'));
+
 /** Where each split comes from: opened sources, and shares to be held out of the training rows. */
 export interface SplitPlan {
   opened: Partial<Record<SplitName, OpenedSplit>> & { train: OpenedSplit };
@@ -108,7 +112,7 @@ export async function prepareData(asked: DataSpec, options: PrepareOptions): Pro
   for (const name of splitNames) {
     const split = plan.opened[name];
     if (!split) continue;
-    const reader = createReader(split, task, spec, name === 'unlabeled');
+    const reader = createReader(split, task, spec, mayLackAnswers(name, task));
     const items: Labelled[] = [];
     let count = 0;
     for await (const batch of reader.read()) {

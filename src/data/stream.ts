@@ -6,6 +6,7 @@ import { fingerprintText } from './fingerprint.ts';
 import {
   classesFrom,
   hasClasses,
+  mayLackAnswers,
   mustHaveRows,
   type PreparedData,
   type PrepareOptions,
@@ -298,7 +299,7 @@ async function readAll(
   log: ProblemLog,
 ) {
   const items: Example[] = [];
-  const reader = createReader(split, options.task, spec, false);
+  const reader = createReader(split, options.task, spec, mayLackAnswers(name, options.task));
   for await (const batch of reader.read()) {
     for (const item of batch) {
       if ('problem' in item) {

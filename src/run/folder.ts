@@ -21,6 +21,8 @@ export interface RunFolder {
   /** Teacher signals, unless the recipe names a store that several runs share. */
   readonly signals: string;
   readonly model: string;
+  /** Rows of the data that were not used, with the reason; absent when there are none. */
+  readonly putAside: string;
   readonly report: string;
   readonly reportData: string;
   readonly log: string;
@@ -41,6 +43,7 @@ export function runFolder(path: string): RunFolder {
     artifacts: join(root, 'artifacts'),
     signals: join(root, 'signals'),
     model: join(root, 'model'),
+    putAside: join(root, 'rows-put-aside.jsonl'),
     report: join(root, 'report.html'),
     reportData: join(root, 'report.json'),
     log: join(root, 'run.log'),

@@ -1,14 +1,16 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { prepareData } from '../data/prepare.ts';
+import { type PreparedData, prepareData } from '../data/prepare.ts';
+import { hubData } from '../data/sources/hub-data.ts';
 import { createNodeEngine } from '../engine/node/engine.ts';
 import { cardOfReport } from '../evaluate/report/card.ts';
 import { writeReport } from '../evaluate/report/write.ts';
 import { modelCard } from '../export/model-card.ts';
 import { methods } from '../methods/index.ts';
 import type { Method } from '../methods/method.ts';
-import { dataSpecOf } from '../recipe/data-spec.ts';
+import { dataSpecOf, requireHeldRows } from '../recipe/data-spec.ts';
 import { serializeRecipe } from '../recipe/load.ts';
+import { pairRecipe, requireMethod } from '../recipe/recipe-pairing.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
 import { folderTeacher, onnxTeacher } from '../teachers/local.ts';
 import { openSignalStore } from '../teachers/store/index.ts';
@@ -22,6 +24,7 @@ import { openRunJournal } from './events.ts';
 import { openRun } from './folder.ts';
 import { openLog } from './log.ts';
 import { createProgress, type ProgressReporter } from './progress.ts';
+import { openPutAside } from './put-aside.ts';
 import { trainTeacher } from './teacher.ts';
 
 export interface RunOptions {
@@ -52,6 +55,7 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
   const baseDir = resolve(options.baseDir ?? '.');
   const out = resolve(options.out ?? join('runs', recipe.name ?? 'run'));
   const { method, config } = methodOf(recipe);
+  requireHeldRows(recipe);
   const opened = openRun(out, serializeRecipe(recipe, hash), { resume: options.resume });
   const journal = openRunJournal(opened.folder);
   const log = openLog(opened.folder.log);
@@ -64,13 +68,21 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
   try {
     options.onOpened?.(out);
     journal.event(opened.resumed ? 'resumed' : 'started', { recipe: hash });
+    const aside = openPutAside(opened.folder.putAside);
+    closers.push(() => aside.abandon());
     const data = await prepareData(dataSpecOf(recipe), {
       task: recipe.task as never,
       baseDir,
       dataRoot: options.dataRoot ?? process.env.DECANT_DATA,
-      onProblem: (problem) => log.debug({ problem }, 'row problem'),
+      hub: hubData({ env: process.env }),
+      onProblem: (problem) => aside.add(problem),
     });
-    journal.event('data', { report: { ...data.report, samples: data.report.samples.slice(0, 20) } });
+    const putAside = aside.close();
+    requirePairing(recipe, baseDir, data);
+    journal.event('data', {
+      putAside,
+      report: { ...data.report, samples: data.report.samples.slice(0, 20) },
+    });
     const engine = createNodeEngine({ threads: recipe.train.threads });
     closers.unshift(() => engine.close());
     const signals = openSignalStore(opened.folder.signals, { write: true });
@@ -120,6 +132,19 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
     progress.close();
     for (const close of closers) await close();
   }
+}
+
+/** The pairing check, before anything is trained. Errors: `pairing`, with the methods that would fit. */
+function requirePairing(recipe: Recipe, baseDir: string, data: PreparedData): void {
+  const balance = data.report.splits.train?.balance;
+  const pairing = pairRecipe({
+    recipe,
+    baseDir,
+    classes: data.classes,
+    labels: !balance || balance.counts.some((n) => n > 0),
+    methods: Object.fromEntries(Object.entries(methods).map(([name, m]) => [name, m.needs])),
+  });
+  requireMethod(pairing, recipe.method.name);
 }
 
 /** The recipe's method and its options, checked. */
