@@ -110,7 +110,18 @@ async function openSession(c: Context, lowered: Lowered, profile: boolean): Prom
   } catch (e) {
     opened.users--;
     c.sessions.delete(key);
-    throw engineError(e, lowered.origins);
+    const error = engineError(e, lowered.origins);
+    if (c.config.provider === 'cpu') throw error;
+    throw new DecantError(
+      'engine',
+      `the execution provider did not take the graph: ${(error as Error).message}`,
+      {
+        at: 'provider',
+        seen: c.config.provider,
+        fix: "install the provider's driver and libraries, or use 'cpu'",
+        cause: error,
+      },
+    );
   }
   return { id: opened.id, release };
 }
