@@ -7,6 +7,7 @@ import { createInference, type Inference } from '../nn/inference.ts';
 import type { AnyModel } from '../nn/model.ts';
 import { init } from '../nn/model.ts';
 import type { ParamSpecs, Params } from '../nn/params.ts';
+import type { BatchSource } from '../train/batches.ts';
 import type { Encoded } from '../train/encoded.ts';
 import { inferAll } from '../train/infer.ts';
 import {
@@ -37,9 +38,17 @@ export interface Arm {
   readonly method: Method;
   readonly config: unknown;
   readonly settings: TrainSettings;
-  readonly rows: Encoded;
+  /** Rows of a classifier with what the teacher said about them; or `source`, batches of any other task. */
+  readonly rows?: Encoded;
   readonly signals?: SignalColumns;
+  readonly source?: BatchSource;
   readonly validation?: Encoded;
+  /** Instead of `validation`: figures of parameters on held-out data, and the one that is watched (less is better). */
+  readonly watch?: {
+    readonly metric: string;
+    run(params: Params<NDArray>): Promise<Record<string, number>>;
+    dispose(): Promise<void>;
+  };
   /** Number of updates, when another arm's is to be matched. */
   readonly updates?: number;
   readonly probe?: boolean;
@@ -61,8 +70,8 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
   const began = performance.now();
   const inputs = Object.keys(model.inputs);
   const objective = distillation(model, method, arm.config);
-  const source = classificationSource(arm.rows, inputs, arm.signals);
-  const steps = arm.updates ?? updatesFor(settings, arm.rows.size);
+  const source = arm.source ?? classificationSource(arm.rows!, inputs, arm.signals);
+  const steps = arm.updates ?? updatesFor(settings, source.size);
   const identity = contentHash({
     recipe: ctx.recipeHash,
     arm: arm.name,
@@ -71,7 +80,7 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
     depends: arm.depends,
   });
   const params = arm.start ?? init(model, `${arm.seed}/init`);
-  if (arm.probe && arm.signals) {
+  if (arm.probe) {
     await probeTeacherSignal({
       engine: ctx.engine,
       objective,
@@ -81,7 +90,7 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
       scalars: method.schedule?.init(arm.config),
     });
   }
-  const perEpoch = Math.max(1, Math.ceil(arm.rows.size / rowsPerUpdate(settings)));
+  const perEpoch = Math.max(1, Math.ceil(source.size / rowsPerUpdate(settings)));
   const task = ctx.progress.task(arm.title, steps);
   const log = (info: StepInfo): void => {
     ctx.clock.engineMs += info.engineMs;
@@ -98,8 +107,10 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
     }
   };
   const watch =
-    arm.validation && arm.validation.size > 0 ? await validationOf(ctx, arm, arm.validation) : undefined;
-  const watched = settings.earlyStopping?.metric ?? (settings.keep === 'best' ? 'accuracy' : undefined);
+    arm.watch ??
+    (arm.validation && arm.validation.size > 0 ? await validationOf(ctx, arm, arm.validation) : undefined);
+  const usual = arm.watch?.metric ?? 'accuracy';
+  const watched = settings.earlyStopping?.metric ?? (settings.keep === 'best' ? usual : undefined);
   try {
     const result = await train({
       engine: ctx.engine,
@@ -122,7 +133,7 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
         every: settings.evalEvery === 'epoch' ? perEpoch : settings.evalEvery,
         run: watch.run,
         metric: watched,
-        mode: watched === 'loss' ? 'min' : 'max',
+        mode: watched === 'loss' || watched === arm.watch?.metric ? 'min' : 'max',
         patience: settings.earlyStopping?.patience,
       },
       checkpoints: {
@@ -146,7 +157,7 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
         : undefined;
     task.finish();
     return {
-      params: best ? bestParams(best.arrays) : result.params,
+      params: best ? publishedParams(best.arrays) : result.params,
       updates: steps,
       seconds: (performance.now() - began) / 1000,
     };
@@ -155,7 +166,8 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
   }
 }
 
-function bestParams(arrays: Readonly<Record<string, NDArray>>): Params<NDArray> {
+/** The student's parameters out of a checkpoint's arrays, averaged ones where there are any. */
+export function publishedParams(arrays: Readonly<Record<string, NDArray>>): Params<NDArray> {
   const part = (prefix: string): Params<NDArray> =>
     Object.fromEntries(
       Object.entries(arrays)

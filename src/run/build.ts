@@ -48,6 +48,8 @@ export interface BuiltModel {
   readonly tokenizer?: Tokenizer;
   readonly maxLength?: number;
   readonly scale?: PixelScale;
+  /** Mean and deviation of feature vectors. */
+  readonly featureScale?: PixelScale;
   encode(examples: readonly Example[], buckets?: number): Encoded;
 }
 
@@ -87,7 +89,7 @@ export async function buildClassifier(settings: ModelSettings, info: BuildInfo):
   if (sample.features) {
     const scale = featureScale(info.examples);
     const model = make(settings, info, { classes: info.classes.length, features: sample.features.length });
-    return { model, scale, encode: (examples) => encodeFeatures(examples, scale) };
+    return { model, featureScale: scale, encode: (examples) => encodeFeatures(examples, scale) };
   }
   const texts = info.examples.map(textOf);
   const tokenizer = await tokenizerFor(

@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import type { Example } from '../data/types.ts';
-import { type ExportedFile, exportStudent } from '../export/student.ts';
+import { type ExportedFile, exportStudent, type StudentExport } from '../export/student.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
 import type { BuiltModel } from './build.ts';
 import type { TrainedStudent } from './classify.ts';
@@ -23,22 +23,7 @@ export async function exportBest(
     params: student.params,
     formats: ctx.recipe.export.formats,
     labels: classes,
-    tokenizer: built.tokenizer?.files.tokenizer,
-    tokenizerConfig: built.tokenizer && {
-      ...built.tokenizer.files.tokenizerConfig,
-      model_max_length: built.maxLength!,
-    },
-    ...(built.scale
-      ? {
-          preprocessorConfig: {
-            image_mean: [...built.scale.mean],
-            image_std: [...built.scale.std],
-            do_normalize: true,
-            do_rescale: true,
-            rescale_factor: 1 / 255,
-          },
-        }
-      : {}),
+    ...inputFiles(built),
   });
   const sample = built.encode(test.slice(0, 64));
   const own = {
@@ -52,3 +37,33 @@ export async function exportBest(
   renameSync(draft, ctx.folder.model);
   return { files, parity };
 }
+
+/** What turns raw inputs into the model's, as files of the folder. */
+const inputFiles = (
+  built: BuiltModel,
+): Pick<StudentExport, 'tokenizer' | 'tokenizerConfig' | 'preprocessorConfig'> => ({
+  tokenizer: built.tokenizer?.files.tokenizer,
+  tokenizerConfig: built.tokenizer && {
+    ...built.tokenizer.files.tokenizerConfig,
+    model_max_length: built.maxLength!,
+  },
+  ...(built.scale
+    ? {
+        preprocessorConfig: {
+          image_mean: [...built.scale.mean],
+          image_std: [...built.scale.std],
+          do_normalize: true,
+          do_rescale: true,
+          rescale_factor: 1 / 255,
+        },
+      }
+    : {}),
+  ...(built.featureScale
+    ? {
+        preprocessorConfig: {
+          feature_mean: [...built.featureScale.mean],
+          feature_std: [...built.featureScale.std],
+        },
+      }
+    : {}),
+});

@@ -9,7 +9,7 @@ import { onnxPath } from '../export/onnx-files.ts';
 import { castArray, type NDArray, ndarray } from '../graph/index.ts';
 import { labelNamesOf } from '../nn/auto.ts';
 import { tokenInputs } from '../teachers/local.ts';
-import { encodeImages, type PixelScale } from '../train/encoded.ts';
+import { encodeFeatures, encodeImages, type PixelScale } from '../train/encoded.ts';
 import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
 
@@ -64,9 +64,9 @@ export async function openPredictor(path: string, options: PredictOptions = {}):
   const maxLength = Number(
     folder.tokenizerConfig?.model_max_length ?? folder.config!.max_position_embeddings ?? 512,
   );
-  const scale = folder.files.includes('preprocessor_config.json')
-    ? await readScale(join(path, 'preprocessor_config.json'))
-    : undefined;
+  const scales = folder.files.includes('preprocessor_config.json')
+    ? await readScales(join(path, 'preprocessor_config.json'))
+    : {};
   const kind = tokenizer ? 'text' : session.inputNames.includes('pixel_values') ? 'image' : 'features';
   const inputsOf = (examples: readonly Example[]): Record<string, NDArray> => {
     if (tokenizer) {
@@ -74,14 +74,10 @@ export async function openPredictor(path: string, options: PredictOptions = {}):
       return tokenInputs(examples, tokenizer, maxLength);
     }
     const rows = Array.from({ length: examples.length }, (_, i) => i);
-    if (scale && examples[0].image) return encodeImages(examples, scale).inputs(rows);
+    if (scales.pixels && examples[0].image) return encodeImages(examples, scales.pixels).inputs(rows);
     const width = examples[0].features?.length ?? 0;
-    return {
-      features: ndarray(Float32Array.from(examples.flatMap((e) => [...(e.features ?? [])])), [
-        examples.length,
-        width,
-      ]),
-    };
+    const asTheyAre = { mean: new Array<number>(width).fill(0), std: new Array<number>(width).fill(1) };
+    return encodeFeatures(examples, scales.features ?? asTheyAre).inputs(rows);
   };
   const names = classes ?? [];
   const logits = async (examples: readonly Example[]): Promise<NDArray> => {
@@ -133,12 +129,13 @@ export async function openPredictor(path: string, options: PredictOptions = {}):
   };
 }
 
-async function readScale(path: string): Promise<PixelScale> {
-  const { image_mean: mean, image_std: std } = JSON.parse(await readFile(path, 'utf8')) as {
-    image_mean: number[];
-    image_std: number[];
+/** How raw pixels or feature vectors were scaled in training. */
+export async function readScales(path: string): Promise<{ pixels?: PixelScale; features?: PixelScale }> {
+  const c = JSON.parse(await readFile(path, 'utf8')) as Record<string, number[] | undefined>;
+  return {
+    ...(c.image_mean && c.image_std ? { pixels: { mean: c.image_mean, std: c.image_std } } : {}),
+    ...(c.feature_mean && c.feature_std ? { features: { mean: c.feature_mean, std: c.feature_std } } : {}),
   };
-  return { mean, std };
 }
 
 /** One-off prediction: opens the folder, answers, closes it. */

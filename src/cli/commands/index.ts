@@ -2,10 +2,13 @@ import type { AddCommand } from '../command.ts';
 import { addCompare } from './compare.ts';
 import { addData } from './data.ts';
 import { addDoctor } from './doctor.ts';
+import { addEval } from './eval.ts';
+import { addExport } from './export.ts';
 import { addInit } from './init.ts';
 import { addMethods } from './methods.ts';
 import { addPlan } from './plan.ts';
 import { addPredict } from './predict.ts';
+import { addReproduce } from './reproduce.ts';
 import { addResume, addRun } from './run.ts';
 import { addSchema } from './schema.ts';
 import { addServe } from './serve.ts';
@@ -17,10 +20,13 @@ export const commands: readonly AddCommand[] = [
   addPlan,
   addRun,
   addResume,
+  addEval,
+  addExport,
   addPredict,
   addServe,
   addCompare,
   addMethods,
+  addReproduce,
   addData,
   addSchema,
   addVectors,

@@ -1,0 +1,122 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createTokenizer } from '../data/tokenizer/tokenizer.ts';
+import type { Example } from '../data/types.ts';
+import { createNodeEngine } from '../engine/node/engine.ts';
+import { readModelFolder } from '../export/folder.ts';
+import { type ExportedFile, type ExportFormat, exportStudent } from '../export/student.ts';
+import { isDecoder, labelNamesOf, modelFromConfig } from '../nn/auto.ts';
+import { createInference } from '../nn/inference.ts';
+import { type Encoded, encodeFeatures, encodeImages, encodeTexts } from '../train/encoded.ts';
+import { inferAll } from '../train/infer.ts';
+import { DecantError } from '../util/errors.ts';
+import { diskFolder } from '../util/node/disk-folder.ts';
+import { publishedParams } from './arm.ts';
+import { fileCheckpoints } from './checkpoints.ts';
+import { runFolder } from './folder.ts';
+import { checkParity, type ParityResult } from './parity.ts';
+import { readScales } from './predict.ts';
+
+export interface ExportAgainOptions {
+  /** Which seed's student; default: the first of the run, the one that the run exported. */
+  seed?: number;
+  /** distilled (default), or alone: the same student without a teacher. */
+  arm?: 'distilled' | 'alone';
+  formats: readonly ExportFormat[];
+  /** Which checkpoint; default what the recipe keeps. */
+  keep: 'last' | 'best';
+  tolerance: number;
+  /** Folder to write; it must be new or empty. */
+  out: string;
+  /** Rows on which the files are compared with the student. */
+  sample: readonly Example[];
+}
+
+/** Exports a student of a finished run again from its checkpoint: another seed, other formats. The files are checked as in the run. */
+export async function exportAgain(
+  run: string,
+  options: ExportAgainOptions,
+): Promise<{ files: ExportedFile[]; parity: ParityResult[]; seed: number }> {
+  const paths = runFolder(run);
+  if (!existsSync(join(paths.model, 'config.json')))
+    throw new DecantError('usage', 'this is no finished run of a student', {
+      at: run,
+      fix: 'give the folder that "decant run" printed, after the run has ended',
+    });
+  const arm = options.arm ?? 'distilled';
+  const trained = seedsOf(join(run, 'checkpoints'), arm);
+  const seed = options.seed ?? firstSeed(paths.reportData, arm) ?? trained[0];
+  const store = fileCheckpoints(paths.checkpoints(arm, seed));
+  const checkpoint = (options.keep === 'best' && (await store.load('best'))) || (await store.load('last'));
+  if (!checkpoint)
+    throw new DecantError('usage', 'the run has no checkpoint of this student', {
+      at: paths.checkpoints(arm, seed),
+      seen: `${arm}, seed ${seed}`,
+      allowed: trained.map((s) => `seed ${s}`).join(', ') || 'no seed',
+    });
+  if (existsSync(options.out) && readdirSync(options.out).length > 0)
+    throw new DecantError('usage', 'the output folder is not empty', { at: options.out });
+
+  const folder = await readModelFolder(diskFolder(paths.model), ['config', 'tokenizer']);
+  const model = modelFromConfig(folder.config!);
+  if (isDecoder(model))
+    throw new DecantError('usage', 'only classifiers are exported again', {
+      at: paths.model,
+      seen: model.architecture,
+    });
+  const params = publishedParams(checkpoint.arrays);
+  const labels = labelNamesOf(folder.config!);
+  const preprocessor = join(paths.model, 'preprocessor_config.json');
+  const scales = existsSync(preprocessor) ? await readScales(preprocessor) : {};
+  const tokenizer = folder.tokenizer && createTokenizer(folder.tokenizer, folder.tokenizerConfig);
+  const maxLength = Number(folder.tokenizerConfig?.model_max_length ?? 512);
+  const sample: Encoded = tokenizer
+    ? encodeTexts(options.sample, { tokenizer, maxLength })
+    : scales.pixels && options.sample[0]?.image
+      ? encodeImages(options.sample, scales.pixels)
+      : encodeFeatures(options.sample, scales.features!);
+
+  const draft = `${options.out}.draft`;
+  rmSync(draft, { recursive: true, force: true });
+  mkdirSync(draft, { recursive: true });
+  const files = await exportStudent(diskFolder(draft), {
+    model,
+    params,
+    formats: options.formats,
+    labels,
+    tokenizer: folder.tokenizer,
+    tokenizerConfig: folder.tokenizerConfig,
+    ...(existsSync(preprocessor)
+      ? { preprocessorConfig: JSON.parse(readFileSync(preprocessor, 'utf8')) }
+      : {}),
+  });
+  const engine = createNodeEngine();
+  try {
+    const inference = createInference(engine, model);
+    await inference.setParams(params);
+    const logits = await inferAll(inference, sample, Object.keys(model.inputs));
+    await inference.dispose();
+    const own = { data: logits.data as Float32Array, rows: sample.size, width: logits.shape[1] };
+    const parity = await checkParity(draft, model, sample, own, options);
+    rmSync(options.out, { recursive: true, force: true });
+    renameSync(draft, options.out);
+    return { files, parity, seed };
+  } finally {
+    await engine.close();
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+const seedsOf = (checkpoints: string, arm: string): number[] =>
+  !existsSync(checkpoints)
+    ? []
+    : readdirSync(checkpoints)
+        .filter((name) => name.startsWith(`${arm}-`))
+        .map((name) => Number(name.slice(arm.length + 1)))
+        .sort((a, b) => a - b);
+
+function firstSeed(report: string, arm: string): number | undefined {
+  if (!existsSync(report)) return undefined;
+  const { arms } = JSON.parse(readFileSync(report, 'utf8')) as { arms: { id: string; seeds: number[] }[] };
+  return arms.find((a) => a.id === arm)?.seeds[0];
+}
