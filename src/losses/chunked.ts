@@ -45,12 +45,16 @@ export type ChunkDivergence =
 export interface ChunkOptions {
   /** T of both models. Results are not multiplied by T². Default 1. */
   temperature?: number;
-  /** Rows per chunk. Default: as many as keep a chunk's logits near 8 million elements, but at least 256. */
+  /** Rows per chunk. Default: {@link defaultChunk}. */
   chunk?: number;
 }
 
-/** Rows per chunk that keep one `[chunk, vocab]` matrix near 32 MiB of float32, but at least 256: the head's gradient is read and written once per chunk. */
-export const defaultChunk = (vocab: number): number => Math.max(256, Math.floor(2 ** 23 / vocab));
+/**
+ * Rows per chunk: one `[chunk, vocab]` matrix near 32 MiB of float32, but at least 256 rows, and 512 where the head is
+ * too large for a cache: each chunk reads the heads and rewrites the head's gradient.
+ */
+export const defaultChunk = (vocab: number): number =>
+  Math.max(vocab > 2 ** 16 ? 512 : 256, Math.floor(2 ** 23 / vocab));
 
 /** Value `[rows]` of a chunk, and the gradient of each with respect to its student logits `[rows, vocab]`. */
 interface Kernel {
@@ -96,11 +100,11 @@ export function chunkedSum(
           temperature,
         );
         const wc = slice(w, { starts: [from], ends: [to] });
-        const dLogits = mul(logitGradient, expandDims(mul(wc, 1 / temperature), 1));
         total = plus(total, sum(mul(wc, value)));
-        dHidden.push(matmul(dLogits, head));
-        dHead = plus(dHead, matmul(dLogits, rows.hidden, { transA: true }));
-        if (bias) dBias = plus(dBias, sum(dLogits, 0));
+        const d = pullBack(logitGradient, mul(wc, 1 / temperature), rows);
+        dHidden.push(d.hidden);
+        dHead = plus(dHead, d.head);
+        if (d.bias) dBias = plus(dBias, d.bias);
       }
       residuals = [concat(dHidden, 0), dHead!, ...(dBias ? [dBias] : [])];
       return total!;
@@ -148,10 +152,10 @@ export function chunkedDivergence(
         const rows = after(cut(own, from, to), before);
         const { logitGradient } = kernel(divergence, rows, after(cut(frozen, from, to), before), temperature);
         const gc = slice(g!, { starts: [from], ends: [to] });
-        const dLogits = mul(logitGradient, expandDims(mul(gc, 1 / temperature), 1));
-        dHidden.push(matmul(dLogits, head));
-        dHead = plus(dHead, matmul(dLogits, rows.hidden, { transA: true }));
-        if (bias) dBias = plus(dBias, sum(dLogits, 0));
+        const d = pullBack(logitGradient, mul(gc, 1 / temperature), rows);
+        dHidden.push(d.hidden);
+        dHead = plus(dHead, d.head);
+        if (d.bias) dBias = plus(dBias, d.bias);
       }
       return [concat(dHidden, 0), dHead, ...(dBias ? [dBias] : [])];
     },
@@ -202,6 +206,16 @@ function kernel(
   return {
     value: add(mul(other, beta), mul(own.value, 1 - beta)),
     logitGradient: mul(own.logitGradient, 1 - beta),
+  };
+}
+
+/** Gradients of a chunk from those of its logits, row i times `scale[i]`: the narrow matrices take the factors. */
+function pullBack(logitGradient: Tensor, scale: Tensor, { hidden, head, bias }: HeadInput): HeadInput {
+  const column = expandDims(scale, 1);
+  return {
+    hidden: mul(matmul(logitGradient, head), column),
+    head: matmul(logitGradient, mul(hidden, column), { transA: true }),
+    bias: bias && reshape(matmul(logitGradient, column, { transA: true }), bias.shape),
   };
 }
 
