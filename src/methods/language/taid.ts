@@ -68,7 +68,7 @@ const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 /** t, its momentum, the loss before and the number of updates seen. The first update only remembers the loss. */
 export const taidSchedule: Schedule<TaidOptions> = {
   init: (c) => ({ t: c.t_start, momentum: 0, previous: 0, seen: 0 }),
-  next(state, { terms, step, steps }, c) {
+  next(state, { terms, step, steps }, c): Record<string, number> {
     const loss = terms.taid;
     if (state.seen === 0) return { ...state, previous: loss, seen: 1 };
     const improvement = (state.previous - loss) / (state.previous + 1e-15);
