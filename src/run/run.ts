@@ -22,6 +22,7 @@ import { type RunOutcome, runClassification } from './classify.ts';
 import type { RunContext } from './context.ts';
 import { openRunJournal } from './events.ts';
 import { openRun } from './folder.ts';
+import { runGeneration } from './generate.ts';
 import { openLog } from './log.ts';
 import { createProgress, type ProgressReporter } from './progress.ts';
 import { openPutAside } from './put-aside.ts';
@@ -39,6 +40,8 @@ export interface RunOptions {
   progress?: ProgressReporter;
   /** True stops the run after a checkpoint. */
   stopRequested?: () => boolean;
+  /** A teacher of your own (see `defineTeacher`), in place of the recipe's. */
+  teacher?: Teacher;
   /** Called with the run folder once it is taken. */
   onOpened?: (folder: string) => void;
 }
@@ -47,6 +50,8 @@ export interface RunResult extends RunOutcome {
   /** Folder of the run. */
   readonly out: string;
   readonly seconds: number;
+  /** Milliseconds of training, and of those the ones spent inside the engine. */
+  readonly clock: { readonly engineMs: number; readonly trainMs: number };
 }
 
 /** Runs a recipe: teacher, students, measurement, export, report. Everything it makes lies in the run folder. */
@@ -100,16 +105,7 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
       stopRequested: options.stopRequested ?? (() => false),
       clock: { engineMs: 0, trainMs: 0 },
     };
-    if (recipe.task !== 'classify' && recipe.task !== 'image-classify') {
-      throw new DecantError('recipe', 'this task cannot be run yet', {
-        at: 'task',
-        seen: recipe.task,
-        allowed: 'classify, image-classify',
-      });
-    }
-    const teacher = await openTeacher(ctx);
-    closers.unshift(() => teacher.close());
-    const outcome = await runClassification(ctx, teacher, method, config);
+    const outcome = await runTask(ctx, method, config, (close) => closers.unshift(close));
     const report = { ...outcome.report, recipe: serializeRecipe(recipe, hash) };
     await writeReport(opened.folder.path, report);
     const parity = new Map(outcome.model.parity.map((p) => [p.file, p.maxDifference]));
@@ -121,7 +117,7 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
     });
     writeFileAtomic(join(outcome.model.folder, 'README.md'), modelCard(card));
     journal.event('finished', { headline: outcome.report.headline, files: outcome.model.files });
-    return { ...outcome, out, seconds: (performance.now() - began) / 1000 };
+    return { ...outcome, out, seconds: (performance.now() - began) / 1000, clock: ctx.clock };
   } catch (error) {
     journal.event(isDecantError(error) && error.code === 'interrupted' ? 'interrupted' : 'failed', {
       message: (error as Error).message,
@@ -131,6 +127,30 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
   } finally {
     progress.close();
     for (const close of closers) await close();
+  }
+}
+
+async function runTask(
+  ctx: RunContext,
+  method: Method,
+  config: unknown,
+  atEnd: (close: () => void | Promise<void>) => void,
+): Promise<RunOutcome> {
+  switch (ctx.recipe.task) {
+    case 'classify':
+    case 'image-classify': {
+      const teacher = options.teacher ? inClassOrder(options.teacher, ctx.data.classes!) : await openTeacher(ctx);
+      atEnd(() => teacher.close());
+      return runClassification(ctx, teacher, method, config);
+    }
+    case 'generate':
+      return runGeneration(ctx, method, config);
+    default:
+      throw new DecantError('recipe', 'this task cannot be run yet', {
+        at: 'task',
+        seen: ctx.recipe.task,
+        allowed: 'classify, image-classify, generate',
+      });
   }
 }
 

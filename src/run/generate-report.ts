@@ -1,0 +1,149 @@
+import { bootstrapInterval } from '../evaluate/bootstrap.ts';
+import { pairedBootstrap } from '../evaluate/paired-tests.ts';
+import type {
+  ReportArm,
+  ReportComparison,
+  ReportData,
+  ReportMetric,
+  ReportValue,
+} from '../evaluate/report/data.ts';
+import { gapClosed } from '../evaluate/retention.ts';
+import { spread } from './classify-metrics.ts';
+import type { RowScores } from './language-model.ts';
+
+/** An arm as it was measured on the test rows, one entry per seed. */
+export interface MeasuredWriter extends ReportArm {
+  readonly scores: readonly RowScores[];
+}
+
+export const languageMetrics: ReportMetric[] = [
+  {
+    key: 'perplexity',
+    label: 'Perplexity',
+    about: 'exp of the mean negative log-likelihood per learned token of the test rows',
+    format: 'number',
+    better: 'lower',
+  },
+  {
+    key: 'nll',
+    label: 'NLL',
+    about: 'negative log-likelihood per token, nats',
+    format: 'number',
+    better: 'lower',
+  },
+  {
+    key: 'bitsPerByte',
+    label: 'Bits per byte',
+    about: 'negative log-likelihood in bits per byte of the learned text: comparable between tokenizers',
+    format: 'number',
+    better: 'lower',
+  },
+  {
+    key: 'agreement',
+    label: 'Agreement',
+    about: "share of positions where the likeliest token is the teacher's",
+    format: 'percent',
+    better: 'higher',
+  },
+  {
+    key: 'kl',
+    label: 'KL to teacher',
+    about: 'KL(teacher ‖ student) per token, nats',
+    format: 'number',
+    better: 'lower',
+  },
+];
+
+const total = (a: ArrayLike<number>): number => {
+  let s = 0;
+  for (let i = 0; i < a.length; i++) s += a[i];
+  return s;
+};
+
+interface Options {
+  resamples: number;
+  level: number;
+}
+
+/** Figures of an arm over seeds; the interval of the perplexity by resampling test rows. */
+export function writerValues(
+  scores: readonly RowScores[],
+  bytes: number,
+  { resamples, level }: Options,
+): Record<string, ReportValue> {
+  const each = (f: (s: RowScores) => number): ReportValue => spread(scores.map(f));
+  const tokens = total(scores[0].tokens);
+  const rows = scores[0].tokens.length;
+  const interval = bootstrapInterval(
+    rows,
+    (chosen) => {
+      let sum = 0;
+      let count = 0;
+      for (const i of chosen) {
+        for (const s of scores) sum += s.nll[i] / scores.length;
+        count += scores[0].tokens[i];
+      }
+      return Math.exp(sum / count);
+    },
+    { resamples, level },
+  );
+  return {
+    perplexity: {
+      ...each((s) => Math.exp(total(s.nll) / tokens)),
+      low: interval.low,
+      high: interval.high,
+    },
+    nll: each((s) => total(s.nll) / tokens),
+    bitsPerByte: each((s) => total(s.nll) / Math.LN2 / bytes),
+    ...(scores[0].kl ? { kl: each((s) => total(s.kl!) / tokens) } : {}),
+    ...(scores[0].agree ? { agreement: each((s) => total(s.agree!) / tokens) } : {}),
+  };
+}
+
+/** Row scores whose mean over rows is the mean per token: rows weigh by their tokens. */
+const perToken = (arm: MeasuredWriter): Float64Array[] =>
+  arm.scores.map((s) => {
+    const scale = s.tokens.length / total(s.tokens);
+    return s.nll.map((x) => x * scale);
+  });
+
+export function writerComparisons(arms: readonly MeasuredWriter[], options: Options): ReportComparison[] {
+  const distilled = arms.find((a) => a.role === 'distilled')!;
+  return arms
+    .filter((a) => a !== distilled)
+    .map((other) => {
+      const d = pairedBootstrap(perToken(distilled), perToken(other), options);
+      return {
+        name: `Distilled minus ${other.role === 'teacher' ? 'teacher' : 'student without teacher'}`,
+        metric: 'nll',
+        difference: d.estimate,
+        low: d.low,
+        high: d.high,
+        p: d.p,
+        test: 'paired bootstrap over test rows and seeds',
+      };
+    });
+}
+
+/** What came out, in one plain sentence; the gap is measured in nats per token. */
+export function writerHeadline(arms: readonly MeasuredWriter[], options: Options): ReportData['headline'] {
+  const find = (role: ReportArm['role']): MeasuredWriter | undefined => arms.find((a) => a.role === role);
+  const [teacher, distilled, alone] = [find('teacher')!, find('distilled')!, find('alone')];
+  const show = (a: MeasuredWriter): string => a.values.perplexity.mean.toFixed(2);
+  const size =
+    teacher.parameters && distilled.parameters
+      ? ` with ${((100 * distilled.parameters) / teacher.parameters).toFixed(1)} % of its parameters`
+      : '';
+  const first = `The student reaches perplexity ${show(distilled)}${size} (teacher ${show(teacher)}) and names the teacher's likeliest token at ${(100 * distilled.values.agreement.mean).toFixed(1)} % of positions.`;
+  if (!alone) return { sentence: first };
+  const d = pairedBootstrap(perToken(distilled), perToken(alone), options);
+  const verdict = d.high < 0 ? 'beats' : d.low > 0 ? 'is worse than' : 'cannot be told from';
+  const second = `It ${verdict} the same student without a teacher (${show(alone)}; difference ${d.estimate.toFixed(4)} nats per token, interval ${d.low.toFixed(4)} to ${d.high.toFixed(4)}).`;
+  if (!(teacher.values.nll.mean < alone.values.nll.mean)) return { sentence: `${first} ${second}` };
+  const negative = (a: MeasuredWriter): Float64Array[] => perToken(a).map((s) => s.map((x) => -x));
+  const gap = gapClosed(negative(distilled), negative(alone), negative(teacher), options);
+  return {
+    sentence: `${first} ${second}`,
+    gapClosed: { estimate: gap.estimate, low: gap.low, high: gap.high },
+  };
+}
