@@ -17,10 +17,26 @@ export interface Teacher {
   readonly parameters?: number;
   /** Class names in the order of its logits, where it has classes. */
   readonly classes?: readonly string[];
+  /** Examples it wants to be asked for at a time; the asker's choice when absent. */
+  readonly batch?: number;
   /** Logits of each example over the classes, float32 `[examples, classes]`. */
   logits?(examples: readonly Example[]): Promise<NDArray>;
   close(): Promise<void>;
 }
+
+/**
+ * A teacher of your own: any function that gives logits (or log-probabilities) for examples.
+ *
+ * @example
+ * const teacher = defineTeacher({
+ *   name: 'rules', id: 'rules:v1', classes: ['spam', 'ham'],
+ *   logits: async (examples) => array(examples.map((e) => (/win/.test(e.text!) ? [2, 0] : [0, 2]))),
+ * });
+ * await run('recipe.yaml', { teacher });
+ */
+export const defineTeacher = (
+  teacher: Pick<Teacher, 'name' | 'id'> & Partial<Omit<Teacher, 'name' | 'id'>>,
+): Teacher => ({ signals: teacher.logits ? ['logits', 'topk'] : [], close: async () => {}, ...teacher });
 
 export interface StoredLogitsOptions {
   /** Examples asked for at a time. */
@@ -63,9 +79,10 @@ export async function storedLogits(
     if (!shelf.has(key)) missing.set(shelf.key(key), missing.get(shelf.key(key)) ?? i);
   });
   const rows = [...missing.values()];
-  for (let from = 0; from < rows.length; from += batchSize) {
+  const step = teacher.batch ?? batchSize;
+  for (let from = 0; from < rows.length; from += step) {
     check?.();
-    const part = rows.slice(from, from + batchSize);
+    const part = rows.slice(from, from + step);
     const answer = await ask(part.map((i) => examples[i]));
     const width = answer.shape[1];
     await Promise.all(
@@ -79,7 +96,7 @@ export async function storedLogits(
         );
       }),
     );
-    onProgress?.(Math.min(from + batchSize, rows.length));
+    onProgress?.(Math.min(from + step, rows.length));
   }
   let out: Float32Array | undefined;
   let classes = 0;

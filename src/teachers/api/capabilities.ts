@@ -1,0 +1,92 @@
+import { DecantError } from '../../util/errors.ts';
+import type { SignalKind } from '../teacher.ts';
+import type { ApiClient } from './client.ts';
+import { type AnswerSchema, chatQuestion, completionQuestion, embeddingQuestion } from './dialect.ts';
+
+/** What an endpoint was seen to do. */
+export interface Capabilities {
+  /** `POST chat/completions`, or `POST completions` where there is no chat. */
+  chat: boolean;
+  completions: boolean;
+  /** Largest number of log-probabilities per token that came back; 0: none. */
+  topk: number;
+  /** How the shape of an answer can be prescribed. */
+  schema: AnswerSchema['mode'];
+}
+
+/** The signals of an endpoint. */
+export const signalsOf = (c: Capabilities): SignalKind[] => [
+  ...(c.chat || c.completions ? (['text'] as const) : []),
+  ...(c.topk > 0 ? (['topk'] as const) : []),
+];
+
+const colours = ['red', 'blue'];
+const probeSchema = (mode: AnswerSchema['mode']): AnswerSchema => ({
+  name: 'colour',
+  mode,
+  schema: {
+    type: 'object',
+    properties: { colour: { type: 'string', enum: colours } },
+    required: ['colour'],
+    additionalProperties: false,
+  },
+  problem: (value) =>
+    colours.includes((value as { colour?: string }).colour ?? '') ? undefined : 'not of the schema',
+});
+
+/**
+ * Asks an endpoint a few short questions and declares what it can do. The answers are kept like all others, so a
+ * second look costs nothing.
+ *
+ * @param wanted log-probabilities per token to try first; 0: do not ask for any
+ */
+export async function probe(client: ApiClient, wanted = 20): Promise<Capabilities> {
+  const { model } = client;
+  const sampling = { model, temperature: 0, maxTokens: 24 };
+  const ask = 'Is a ripe tomato red or blue? Answer with JSON: {"colour": "red"} or {"colour": "blue"}.';
+  const messages = [{ role: 'user' as const, content: ask }];
+  const problems: string[] = [];
+  const tops = wanted > 0 ? [...new Set([wanted, Math.min(wanted, 5), 1])] : [];
+
+  let schema: AnswerSchema['mode'] = 'none';
+  let chat = false;
+  for (const mode of ['json_schema', 'json_object', 'none'] as const) {
+    const question = chatQuestion(messages, sampling, mode === 'none' ? undefined : probeSchema(mode));
+    const answer = await client.ask(question);
+    if (answer.ok) {
+      chat = true;
+      schema = mode;
+      break;
+    }
+    problems.push(answer.problem);
+  }
+  let topk = 0;
+  if (chat) {
+    for (const k of tops) {
+      const answer = await client.ask(chatQuestion(messages, { ...sampling, topLogprobs: k }));
+      if (!answer.ok) continue; // refuses so many: try fewer
+      topk = Math.max(0, ...(answer.value.tokens ?? []).map((t) => t.top.length));
+      break;
+    }
+    return { chat, completions: false, topk, schema };
+  }
+  for (const k of [...tops, 0]) {
+    const answer = await client.ask(completionQuestion(ask, { ...sampling, topLogprobs: k || undefined }));
+    if (!answer.ok) {
+      problems.push(answer.problem);
+      continue;
+    }
+    topk = Math.max(0, ...(answer.value.tokens ?? []).map((t) => t.top.length));
+    return { chat, completions: true, topk, schema: 'none' };
+  }
+  throw new DecantError('teacher', 'the endpoint answers neither chat nor completions', {
+    at: model,
+    seen: problems.at(-1),
+  });
+}
+
+/** Width of the endpoint's embeddings, or undefined where it gives none. */
+export async function probeEmbeddings(client: ApiClient): Promise<number | undefined> {
+  const answer = await client.ask(embeddingQuestion(['tomato'], { model: client.model }));
+  return answer.ok ? answer.value[0].length : undefined;
+}

@@ -1,0 +1,15 @@
+/** Teachers behind an HTTP interface; docs/api-teachers.md. */
+export { type Capabilities, probe, probeEmbeddings, signalsOf } from './capabilities.ts';
+export { type ApiClassifier, apiClassifier, type ClassifierSettings, logitsOf } from './classify.ts';
+export { type Answer, type ApiClient, type ClientOptions, createApiClient } from './client.ts';
+export {
+  type AnswerSchema,
+  chatQuestion,
+  completionQuestion,
+  embeddingQuestion,
+  type Question,
+} from './dialect.ts';
+export { type Endpoint, endpointOf, providers } from './endpoint.ts';
+export { type Budget, type Ledger, type LedgerTotals, openLedger } from './ledger.ts';
+export { mapOrdered } from './ordered.ts';
+export { costOf, type PriceTable, priceOf, readPrices } from './prices.ts';
