@@ -21,7 +21,6 @@ describe('GPT, 4 layers, width 256, context 128, batch 8, with Adam', () => {
       const batch = gptBatch(GPT, i % 4);
       const got = (await ours.step(batch)).loss;
       const want = (await oracle.step(batch)).loss;
-      console.log(`step ${i}: ${got} against ${want}`);
       expect(Math.abs(got - want) / want).toBeLessThan(1e-4);
     }
   });
