@@ -108,7 +108,7 @@ const summaryOf = (r: RunResult): unknown => ({
 function summaryText(r: RunResult, output: Output, io: Io): string {
   const { report } = r;
   const shown = report.metrics.filter((m) =>
-    ['accuracy', 'macroF1', 'ece', 'agreement', 'kl'].includes(m.key),
+    ['accuracy', 'macroF1', 'ece', 'perplexity', 'bitsPerByte', 'agreement', 'kl'].includes(m.key),
   );
   const rows = report.arms.map((a) => [
     a.name,

@@ -130,7 +130,7 @@ export async function runGeneration(
       teacher,
       student: { model: built.model, params: first.params },
     }),
-    data: dataFacts(data),
+    data: withoutLabels(dataFacts(data)),
     environment: await environment(ctx, (performance.now() - began) / 1000),
     warnings:
       recipe.seeds.length === 1
@@ -139,6 +139,12 @@ export async function runGeneration(
   };
   return { report, model: { folder: ctx.folder.model, ...exported }, askedOfTeacher: signals.asked };
 }
+
+/** Texts have no labels to count. */
+const withoutLabels = (facts: ReportData['data']): ReportData['data'] => ({
+  ...facts,
+  splits: facts.splits.map(({ labelled: _, ...split }) => split),
+});
 
 interface TrainedWriter {
   readonly seed: number;
