@@ -18,5 +18,6 @@ export * from './relations.ts';
 export * from './reward.ts';
 export * from './sequence.ts';
 export * from './sparse.ts';
+export * from './subclasses.ts';
 export * from './uld.ts';
 export * from './unpaired.ts';
