@@ -7,6 +7,7 @@ import type { Recipe } from '../recipe/schema/recipe.ts';
 import { loadCatalogue } from './catalogue.ts';
 import { checkData } from './inspect.ts';
 import type { Io } from './io.ts';
+import { type PlannedCost, planCost } from './plan-cost.ts';
 
 export interface PlanReport {
   recipe: string;
@@ -22,6 +23,9 @@ export interface PlanReport {
   /** Updates of the student per seed, and rows it sees. */
   steps: number;
   rowsSeen: number;
+  /** Sizes of the models and a rough time; what is not known before the run is absent. */
+  cost: PlannedCost;
+  /** What the check itself took. */
   seconds: number;
 }
 
@@ -60,6 +64,7 @@ export async function planRecipe(
     pairing: pairing && forJson(pairing),
     steps,
     rowsSeen,
+    cost: await planCost(recipe, report, steps, loaded.baseDir),
     seconds: (performance.now() - started) / 1000,
   };
 }

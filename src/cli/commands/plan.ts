@@ -19,6 +19,7 @@ export const addPlan: AddCommand = (program, io) =>
     .action(async (recipe: string, flags: { set?: string[]; full?: boolean; json?: boolean }) => {
       const { planRecipe } = await import('../plan.ts');
       const { showData } = await import('../show-data.ts');
+      const { showCost } = await import('../show-cost.ts');
       const { showPairing } = await import('../show-pairing.ts');
       const out = createOutput(io, flags);
       const plan = await planRecipe(recipe, flags, io);
@@ -30,6 +31,7 @@ export const addPlan: AddCommand = (program, io) =>
           ...(plan.pairing ? ['', showPairing(plan.pairing)] : []),
           '',
           `method ${plan.method}: ${plan.steps.toLocaleString('en-US')} updates of the student for each of ${plan.seeds.length} seed${plan.seeds.length === 1 ? '' : 's'}`,
+          ...showCost(plan.cost),
           out.colour.dim(
             `checked in ${plan.seconds.toFixed(2)} s${flags.full ? '' : '; near-duplicates are looked for in the run, or with --full'}`,
           ),
