@@ -1,17 +1,15 @@
 import {
   argmax,
-  array,
   cast,
-  constant,
   div,
   equal,
   expandDims,
-  gather,
   matmul,
   maximum,
   mean,
   notEqual,
   oneHot,
+  slice,
   sqrt,
   square,
   squeeze,
@@ -20,7 +18,8 @@ import {
 } from '../../graph/index.ts';
 
 /** `[batch, seq, d]` to `[batch, d]`: the state of the first token ([CLS]). */
-export const firstToken = (x: Tensor): Tensor => gather(x, constant(array(0, 'int32', [])), 1);
+export const firstToken = (x: Tensor): Tensor =>
+  squeeze(slice(x, { starts: [0], ends: [1], axes: [1] }), [1]);
 
 /** A padding mask as float32 0 or 1. */
 export const realTokens = (mask: Tensor): Tensor => cast(notEqual(mask, 0), 'float32');

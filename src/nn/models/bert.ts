@@ -1,8 +1,8 @@
-import { add, arange, array, constant, gather, spec, sym, type Tensor, tanh } from '../../graph/index.ts';
+import { add, spec, sym, type Tensor, tanh } from '../../graph/index.ts';
 import { activation } from '../layers/activation.ts';
 import { attend, mergeHeads, paddingBias, splitHeads } from '../layers/attention.ts';
 import { dropout } from '../layers/dropout.ts';
-import { embedding, embeddingParams } from '../layers/embedding.ts';
+import { embedding, embeddingParams, positionRows } from '../layers/embedding.ts';
 import { linear, linearParams } from '../layers/linear.ts';
 import { layerNorm, layerNormParams } from '../layers/norm.ts';
 import { firstToken } from '../layers/pooling.ts';
@@ -88,14 +88,10 @@ export function bertEmbeddings(
   inputs: TextInputs,
   { start = 0, segment = 0 } = {},
 ): Tensor {
-  const positions = gather(
-    s.param('position_embeddings.weight'),
-    arange(inputs.input_ids.shape[1], { start }),
-    0,
-  );
+  const positions = positionRows(s.param('position_embeddings.weight'), inputs.input_ids.shape[1], start);
   const types = inputs.token_type_ids
     ? embedding(s.at('token_type_embeddings'), inputs.token_type_ids)
-    : gather(s.param('token_type_embeddings.weight'), constant(array(segment, 'int32', [])), 0);
+    : positionRows(s.param('token_type_embeddings.weight'), 1, segment);
   const words = embedding(s.at('word_embeddings'), inputs.input_ids);
   // what does not depend on the batch is added first
   const rest = inputs.token_type_ids ? add(add(words, types), positions) : add(words, add(positions, types));

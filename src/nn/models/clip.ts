@@ -1,11 +1,9 @@
 import {
   add,
-  arange,
   argmax,
   cast,
   causalMask,
   exp,
-  gather,
   matmul,
   mul,
   spec,
@@ -22,7 +20,7 @@ import {
   paddingMask,
   splitHeads,
 } from '../layers/attention.ts';
-import { embedding, embeddingParams } from '../layers/embedding.ts';
+import { embedding, embeddingParams, positionRows } from '../layers/embedding.ts';
 import { linear, linearParams } from '../layers/linear.ts';
 import { layerNorm, layerNormParams } from '../layers/norm.ts';
 import { patchesPerSide, patchVectors, prependVector } from '../layers/patches.ts';
@@ -148,7 +146,7 @@ function layers(s: Scope, c: TowerConfig, x: Tensor, mask?: Tensor): Tensor {
 function textTower(s: Scope, c: ClipTextConfig, ids: Tensor, mask: Tensor | undefined): Tensor {
   const seq = ids.shape[1];
   const e = s.at('embeddings');
-  const positions = gather(e.param('position_embedding.weight'), arange(seq), 0);
+  const positions = positionRows(e.param('position_embedding.weight'), seq);
   const x = e.tap(add(embedding(e.at('token_embedding'), ids), positions));
   const visible = bothMasks(causalMask(seq, seq), mask && paddingMask(mask))!;
   const out = layers(s, c, x, attentionBias(visible));

@@ -1,8 +1,8 @@
-import { add, arange, gather, relu, type Tensor } from '../../graph/index.ts';
+import { add, relu, type Tensor } from '../../graph/index.ts';
 import { activation } from '../layers/activation.ts';
 import { attend, mergeHeads, paddingBias, splitHeads } from '../layers/attention.ts';
 import { dropout } from '../layers/dropout.ts';
-import { embedding, embeddingParams } from '../layers/embedding.ts';
+import { embedding, embeddingParams, positionRows } from '../layers/embedding.ts';
 import { linear, linearParams } from '../layers/linear.ts';
 import { layerNorm, layerNormParams } from '../layers/norm.ts';
 import { firstToken } from '../layers/pooling.ts';
@@ -73,7 +73,7 @@ export function distilbertParams(c: DistilBertConfig): ParamSpecs {
 export function distilbertEncoder(s: Scope, c: DistilBertConfig, inputs: TextInputs): Tensor[] {
   const e = s.at('embeddings');
   const words = embedding(e.at('word_embeddings'), inputs.input_ids);
-  const positions = gather(e.param('position_embeddings.weight'), arange(inputs.input_ids.shape[1]), 0);
+  const positions = positionRows(e.param('position_embeddings.weight'), inputs.input_ids.shape[1]);
   let x = e.tap(dropout(e, layerNorm(e.at('LayerNorm'), add(words, positions), EPS), c.dropout));
   const mask = paddingBias(inputs.attention_mask);
   const hidden = [x];

@@ -2,7 +2,7 @@ import { add, gather, matmul, split, type Tensor } from '../../graph/index.ts';
 import { activation } from '../layers/activation.ts';
 import { appendPast, attend, mergeHeads, splitHeads } from '../layers/attention.ts';
 import { dropout } from '../layers/dropout.ts';
-import { embedding, embeddingParams } from '../layers/embedding.ts';
+import { embedding, embeddingParams, positionRows } from '../layers/embedding.ts';
 import { conv1d, conv1dParams } from '../layers/linear.ts';
 import { layerNorm, layerNormParams } from '../layers/norm.ts';
 import { normalInit, prefixed } from '../params.ts';
@@ -78,12 +78,12 @@ export function gpt2(config: Partial<Gpt2Config>): DecoderModel {
     inputs: decoderInputTypes(shape, false),
     forward(s, inputs: DecoderInputs): DecoderOutputs {
       const t = s.at('transformer');
-      const { positions, mask } = decoderFrame(inputs);
+      const { mask, past } = decoderFrame(inputs);
+      const places = inputs.position_ids
+        ? gather(t.param('wpe.weight'), inputs.position_ids, 0)
+        : positionRows(t.param('wpe.weight'), inputs.input_ids.shape[1], past);
       const words = embedding(t.at('wte'), inputs.input_ids);
-      let x = t.tap(
-        dropout(t, add(words, gather(t.param('wpe.weight'), positions, 0)), c.embd_pdrop),
-        'embeddings',
-      );
+      let x = t.tap(dropout(t, add(words, places), c.embd_pdrop), 'embeddings');
       const present = [];
       for (let i = 0; i < c.n_layer; i++) {
         const l = t.at(`h.${i}`);
