@@ -141,6 +141,7 @@ const TITLES: Record<string, string> = {
   reward: 'Reward models',
   sequence: 'Sequence log-probabilities',
   sparse: 'Top-k teachers',
+  subclasses: 'Subclasses',
   uld: 'Universal logit distillation',
   unpaired: 'Single completions',
 };
