@@ -1,7 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { type NodeProto, NodeProtoSchema } from 'onnx-buf';
 import { attribute } from '../graph/onnx/writer.ts';
-import { isConcrete } from '../graph/shape.ts';
 import type { Node, Tensor } from '../graph/tensor.ts';
 
 /**
@@ -59,5 +58,6 @@ export function fuseUpdates(
   return nodes.flatMap((n) => (dropped.has(n) ? [] : (replaced.get(n) ?? [n])));
 }
 
+// Symbolic sizes count as 1: the factors share the batch, and the choice must not depend on whether it is known.
 const sizeOf = (t: Tensor): number =>
-  isConcrete(t.shape) ? t.shape.reduce((a, b) => a * b, 1) : Number.POSITIVE_INFINITY;
+  t.shape.reduce<number>((n, d) => (typeof d === 'number' ? n * d : n), 1);

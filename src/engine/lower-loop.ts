@@ -5,6 +5,7 @@ import { optimize } from '../graph/passes/optimize.ts';
 import { sym } from '../graph/shape.ts';
 import type { Tensor, TensorType } from '../graph/tensor.ts';
 import { type Graph, inputName } from '../graph/trace.ts';
+import { fuseUpdates } from './fuse-update.ts';
 import { emitBody, type Lowered } from './lower.ts';
 
 /** Name of the number of steps, an int64 scalar: the first input after the state. */
@@ -28,6 +29,13 @@ export function lowerLoop(traced: Graph, state: number): Lowered {
     return i < state ? inputName(t) : body.node('Gather', [outer[i], iter], { axis: 0 });
   });
   const { outputs, origins } = emitBody(body, graph, inner, state);
+  const scalars = new Set([
+    ...inner.filter((_, i) => graph.inputs[i].rank === 0),
+    ...builder.initializers.filter((t) => t.dims.length === 0).map((t) => t.name),
+  ]);
+  // as in a single step: the bits must be the same
+  const fused = fuseUpdates(body.nodeProtos, origins, scalars, new Set(outputs));
+  body.nodeProtos.splice(0, body.nodeProtos.length, ...fused);
   const condition = body.node('Identity', ['body.cond']);
   const carried = graph.inputs.flatMap((_, i) => (i < state && !kept[i] ? [i] : []));
   const scanned = graph.outputs.flatMap((_, i) => (i >= state ? [i] : []));

@@ -100,14 +100,16 @@ describe('trainStep', () => {
 
   it('gives the same bits in one Loop, in stepMany, and with symbolic sizes', async () => {
     const batches = [0, 1, 2, 3].map((i) => data(i));
-    const single = make();
-    const want: number[] = [];
-    for (const b of batches) want.push((await single.step(b)).loss);
     const symbolic = { x: spec([sym('batch'), 3]), y: spec([sym('batch'), 1]) };
-    for (const options of [{ loop: true }, {}, { batch: symbolic }]) {
-      const many = make(options);
-      expect((await many.stepMany(batches)).map((r) => r.loss)).toEqual(want);
-      expect(numbers(await many.params())).toEqual(numbers(await single.params()));
+    for (const optimizer of [adamW(), sgd()]) {
+      const single = make({}, optimizer);
+      const want: number[] = [];
+      for (const b of batches) want.push((await single.step(b)).loss);
+      for (const options of [{ loop: true }, {}, { batch: symbolic }]) {
+        const many = make(options, optimizer);
+        expect((await many.stepMany(batches)).map((r) => r.loss)).toEqual(want);
+        expect(numbers(await many.params())).toEqual(numbers(await single.params()));
+      }
     }
   });
 
