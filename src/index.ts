@@ -18,7 +18,7 @@ export {
 export type { RunOptions, RunResult } from './run/run.ts';
 export { openSignalStore } from './teachers/store/index.ts';
 export { topKFromLogits } from './teachers/store/top-k.ts';
-export type { Teacher } from './teachers/teacher.ts';
+export { defineTeacher, type Teacher } from './teachers/teacher.ts';
 export { diskFolder } from './util/node/disk-folder.ts';
 export { downloadFromHub } from './util/node/hub.ts';
 

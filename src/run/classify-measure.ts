@@ -57,7 +57,9 @@ export async function measure(ctx: RunContext, m: MeasureInput): Promise<Measure
         about: m.teacher.name,
         parameters: m.teacher.parameters,
         trainSeconds: m.teacher.seconds,
-        latency: m.teacher.logits ? await teacherLatency(ctx, m.teacher, m.test) : undefined,
+        // a teacher that is not a model on this machine may cost money: it is not asked again only to be timed
+        latency:
+          m.teacher.parameters === undefined ? undefined : await teacherLatency(ctx, m.teacher, m.test),
       },
       ['-'],
       [m.teacherLogits],

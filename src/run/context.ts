@@ -2,6 +2,7 @@ import type { PreparedData } from '../data/prepare.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
 import type { SignalStore } from '../teachers/store/index.ts';
+import type { Teacher } from '../teachers/teacher.ts';
 import type { RunJournal } from './events.ts';
 import type { RunFolder } from './folder.ts';
 import type { ProgressReporter } from './progress.ts';
@@ -17,6 +18,8 @@ export interface RunContext {
   readonly engine: Engine;
   readonly data: PreparedData;
   readonly signals: SignalStore;
+  /** A teacher given through the library, in place of the recipe's. */
+  readonly teacher?: Teacher;
   /** Set by ctrl-C: work stops after a checkpoint. */
   readonly stopRequested: () => boolean;
   /** Seconds spent inside the engine and in training altogether, for the report. */

@@ -18,6 +18,7 @@ import type { Teacher } from '../teachers/teacher.ts';
 import { DecantError, isDecantError } from '../util/errors.ts';
 import { writeFileAtomic } from '../util/node/atomic.ts';
 import { closest } from '../util/suggest.ts';
+import { runApiTeacher } from './api-teacher.ts';
 import { type RunOutcome, runClassification } from './classify.ts';
 import type { RunContext } from './context.ts';
 import { openRunJournal } from './events.ts';
@@ -103,6 +104,7 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
       data,
       signals,
       stopRequested: options.stopRequested ?? (() => false),
+      teacher: options.teacher,
       clock: { engineMs: 0, trainMs: 0 },
     };
     const outcome = await runTask(ctx, method, config, (close) => closers.unshift(close));
@@ -139,7 +141,7 @@ async function runTask(
   switch (ctx.recipe.task) {
     case 'classify':
     case 'image-classify': {
-      const teacher = options.teacher ? inClassOrder(options.teacher, ctx.data.classes!) : await openTeacher(ctx);
+      const teacher = ctx.teacher ? inClassOrder(ctx.teacher, ctx.data.classes!) : await openTeacher(ctx);
       atEnd(() => teacher.close());
       return runClassification(ctx, teacher, method, config);
     }
@@ -208,6 +210,7 @@ async function openTeacher(ctx: RunContext): Promise<Teacher & { seconds?: numbe
       fix: 'add teacher: { kind: trained, architecture: … } or a model folder',
     });
   if (settings.kind === 'trained') return trainTeacher(ctx, classes);
+  if (settings.kind === 'api') return runApiTeacher(ctx, classes);
   const options = {
     engine: ctx.engine,
     classes: settings.classes,
@@ -228,7 +231,7 @@ async function openTeacher(ctx: RunContext): Promise<Teacher & { seconds?: numbe
   throw new DecantError('recipe', 'this kind of teacher cannot be used for classification yet', {
     at: 'teacher.kind',
     seen: settings.kind,
-    allowed: 'trained, folder, onnx',
+    allowed: 'trained, folder, onnx, api',
   });
 }
 

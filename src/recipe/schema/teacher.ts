@@ -102,7 +102,15 @@ const api = z
   })
   .describe('a model behind an HTTP interface');
 
+const custom = z
+  .strictObject({
+    kind: z.literal('custom').describe('given by the program that calls run(), see defineTeacher'),
+    batchSize,
+    store,
+  })
+  .describe('a teacher of your own, through the library');
+
 /** The `teacher` section. */
 export const teacherSection = z
-  .discriminatedUnion('kind', [trained, folder, onnx, hub, api])
+  .discriminatedUnion('kind', [trained, folder, onnx, hub, api, custom])
   .describe('the big model: trained in place, a local folder or ONNX file, a hub model, or behind an API');
