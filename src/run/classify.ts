@@ -92,6 +92,17 @@ export async function runClassification(
     return result;
   };
   const knowledge = await askTeacher(transfer, 'training rows');
+  if (knowledge.logits.shape[1] !== classes.length)
+    throw new DecantError(
+      'pairing',
+      'the teacher puts out another number of scores than the data has classes',
+      {
+        at: 'teacher',
+        seen: `${knowledge.logits.shape[1]} scores`,
+        allowed: `${classes.length} classes`,
+        fix: 'list its classes in the order of its outputs under teacher.classes',
+      },
+    );
   const onTest = await askTeacher(test, 'test rows');
   ctx.journal.event('signals', {
     rows: transfer.length + test.length,

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { padIdOf } from '../data/batching.ts';
 import { createTokenizer } from '../data/tokenizer/tokenizer.ts';
@@ -9,6 +8,7 @@ import { castArray } from '../graph/index.ts';
 import { encodeTexts } from '../train/encoded.ts';
 import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
+import { openOnnx } from './open-onnx.ts';
 
 /** A sentence encoder's folder, opened. */
 export interface Embedder {
@@ -32,19 +32,7 @@ export async function openEmbedder(
   if (!folder.tokenizer) throw new DecantError('model', 'the folder has no tokenizer.json', { at: path });
   const tokenizer = createTokenizer(folder.tokenizer, folder.tokenizerConfig);
   padIdOf(tokenizer);
-  const ort = await import('onnxruntime-node');
-  const session = await ort.InferenceSession.create(await readFile(join(path, file)), {
-    logSeverityLevel: 3,
-  });
-  if (!session.outputNames.includes('sentence_embedding')) {
-    const seen = session.outputNames.join(', ');
-    await session.release();
-    throw new DecantError('model', 'the ONNX file gives no sentence_embedding', {
-      at: join(path, file),
-      seen,
-      fix: 'export it with the output sentence_embedding',
-    });
-  }
+  const { ort, session } = await openOnnx(join(path, file), ['sentence_embedding']);
   const limit = Number(folder.tokenizerConfig?.model_max_length ?? Number.POSITIVE_INFINITY);
   const maxLength = Math.min(limit, Number(folder.config!.max_position_embeddings ?? 512));
   return {

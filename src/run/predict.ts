@@ -12,6 +12,7 @@ import { tokenInputs } from '../teachers/local.ts';
 import { encodeFeatures, encodeImages, type PixelScale } from '../train/encoded.ts';
 import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
+import { openOnnx } from './open-onnx.ts';
 
 /** What a classifier says about one input. */
 export interface Prediction {
@@ -56,14 +57,23 @@ export async function openPredictor(path: string, options: PredictOptions = {}):
       fix: 'export the model with this format, or choose another dtype',
     });
   }
-  const ort = await import('onnxruntime-node');
-  const session = await ort.InferenceSession.create(await readFile(join(path, file)), {
-    logSeverityLevel: 3,
-  });
+  const architecture = (folder.config!.architectures as string[] | undefined)?.[0] ?? '';
+  if (/CausalLM|LMHeadModel/.test(architecture))
+    throw new DecantError('model', 'this is a language model, not a classifier', {
+      at: path,
+      seen: architecture,
+      fix: 'serve it with "decant serve"',
+    });
+  const { ort, session } = await openOnnx(join(path, file), ['logits']);
   const tokenizer = folder.tokenizer && createTokenizer(folder.tokenizer, folder.tokenizerConfig);
   const maxLength = Number(
     folder.tokenizerConfig?.model_max_length ?? folder.config!.max_position_embeddings ?? 512,
   );
+  if (!tokenizer && session.inputNames.includes('input_ids'))
+    throw new DecantError('model', 'the model reads tokens and the folder has no tokenizer.json', {
+      at: path,
+      fix: 'put tokenizer.json (and tokenizer_config.json) into the folder',
+    });
   const scales = folder.files.includes('preprocessor_config.json')
     ? await readScales(join(path, 'preprocessor_config.json'))
     : {};
@@ -96,6 +106,16 @@ export async function openPredictor(path: string, options: PredictOptions = {}):
       );
       const out = (await session.run(feeds)).logits;
       width = out.dims[1];
+      if (names.length > 0 && width !== names.length)
+        throw new DecantError(
+          'model',
+          'the model puts out another number of scores than it has class names',
+          {
+            at: join(path, 'config.json'),
+            seen: `${names.length} names in id2label`,
+            allowed: `${width}`,
+          },
+        );
       parts.push(out.data as Float32Array);
     }
     const all = new Float32Array(examples.length * width);

@@ -5,6 +5,7 @@ import { addDoctor } from './doctor.ts';
 import { addEval } from './eval.ts';
 import { addExport } from './export.ts';
 import { addInit } from './init.ts';
+import { addLabel } from './label.ts';
 import { addMethods } from './methods.ts';
 import { addPlan } from './plan.ts';
 import { addPredict } from './predict.ts';
@@ -20,6 +21,7 @@ export const commands: readonly AddCommand[] = [
   addPlan,
   addRun,
   addResume,
+  addLabel,
   addEval,
   addExport,
   addPredict,

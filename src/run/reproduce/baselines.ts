@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { logSoftmax, mean } from '../../graph/index.ts';
-import { dist as distLoss } from '../../losses/classification.ts';
+import { logSoftmax } from '../../graph/index.ts';
 import { crossEntropy, reverseKl } from '../../losses/divergences.ts';
-import { crossEntropyWithLabels } from '../../losses/labels.ts';
 import { defineMethod, type Method } from '../../methods/method.ts';
 
 /** Rivals that papers compare with and that the catalogue does not list as methods of their own. */
@@ -38,25 +36,4 @@ export const reverseKlBaseline: Method = defineMethod({
   loss: ({ student, teacher }) => ({
     kl: { value: reverseKl(logSoftmax(student.logits), logSoftmax(teacher.logits!)) },
   }),
-});
-
-/** DIST: correlations of probabilities within rows and within columns of a batch, and the labels. */
-export const distBaseline: Method = defineMethod({
-  ...shared,
-  slug: 'dist',
-  meta: meta('Knowledge Distillation from A Stronger Teacher', 2022, 'arXiv 2205.10536'),
-  config: z.strictObject({
-    alpha: z.number().default(0.1),
-    beta: z.number().default(0.45),
-    gamma: z.number().default(0.45),
-    temperature: z.number().positive().default(1),
-  }),
-  loss: ({ student, teacher, labels }, { alpha, beta, gamma, temperature }) => {
-    const { inter, intra } = distLoss(student.logits, teacher.logits!, { temperature });
-    return {
-      inter: { value: inter, weight: beta },
-      intra: { value: mean(intra), weight: gamma },
-      ce: { value: crossEntropyWithLabels(student.logits, labels!), over: 'labelled', weight: alpha },
-    };
-  },
 });

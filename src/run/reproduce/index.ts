@@ -1,3 +1,4 @@
+import { classics } from './logits.ts';
 import { pld } from './pld.ts';
 import { taid } from './taid.ts';
 import type { Reproduction } from './types.ts';
@@ -7,5 +8,5 @@ export type { Reproduction, ResultCard } from './types.ts';
 
 /** Every reproduction, by slug. A new one is a file in this folder and a line here. */
 export const reproductions: Readonly<Record<string, Reproduction>> = Object.fromEntries(
-  [pld, taid].map((r) => [r.slug, r]),
+  [pld, taid, ...classics].map((r) => [r.slug, r]),
 );

@@ -35,8 +35,8 @@ const probeSchema = (mode: AnswerSchema['mode']): AnswerSchema => ({
 });
 
 /**
- * Asks an endpoint a few short questions and declares what it can do. The answers are kept like all others, so a
- * second look costs nothing.
+ * Asks an endpoint a few short questions and declares what it can do. The answers are kept like all others, so that a
+ * second look asks only what was refused before, which costs nothing.
  *
  * @param wanted log-probabilities per token to try first; 0: do not ask for any
  */

@@ -1,4 +1,6 @@
 /** Teachers behind an HTTP interface; docs/api-teachers.md. */
+
+export { type BatchImport, readBatchFile, writeBatchFile } from './batch-file.ts';
 export { type Capabilities, probe, probeEmbeddings, signalsOf } from './capabilities.ts';
 export { type ApiClassifier, apiClassifier, type ClassifierSettings, logitsOf } from './classify.ts';
 export { type Answer, type ApiClient, type ClientOptions, createApiClient } from './client.ts';

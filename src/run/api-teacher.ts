@@ -1,0 +1,114 @@
+import { join, resolve } from 'node:path';
+import {
+  type ApiClassifier,
+  apiClassifier,
+  type Budget,
+  type Capabilities,
+  createApiClient,
+  endpointOf,
+  type Ledger,
+  openLedger,
+  type PriceTable,
+  priceOf,
+  probe,
+  readPrices,
+} from '../teachers/api/index.ts';
+import type { SignalStore } from '../teachers/store/index.ts';
+import type { Teacher } from '../teachers/teacher.ts';
+import type { RunContext } from './context.ts';
+
+/** `teacher: { kind: api }`, as the recipe's schema leaves it. */
+export interface ApiTeacherSettings {
+  provider?: string;
+  baseURL?: string;
+  model: string;
+  keyEnv?: string;
+  signals?: readonly string[];
+  topLogprobs?: number;
+  prompt?: string;
+  temperature?: number;
+  maxTokens?: number;
+  concurrency?: number;
+  timeout?: number;
+  retries?: number;
+  budget?: Budget;
+  prices?: string;
+}
+
+export interface OpenedApiTeacher {
+  readonly classifier: ApiClassifier;
+  readonly capabilities: Capabilities;
+  readonly ledger: Ledger;
+  readonly prices: PriceTable | undefined;
+}
+
+/** Opens a teacher behind an API as a classifier; answers go into the store, costs into the ledger. */
+export async function openApiTeacher(
+  settings: ApiTeacherSettings,
+  context: {
+    classes: readonly string[];
+    store: SignalStore;
+    ledger: string;
+    /** Relative paths start here. */
+    baseDir: string;
+    env: Readonly<Record<string, string | undefined>>;
+    /** Declared instead of probed. */
+    capabilities?: Capabilities;
+  },
+): Promise<OpenedApiTeacher> {
+  const endpoint = endpointOf(settings, context.env);
+  const prices =
+    settings.prices === undefined ? undefined : readPrices(resolve(context.baseDir, settings.prices));
+  const ledger = openLedger(context.ledger, {
+    budget: settings.budget,
+    price: priceOf(prices, settings.model),
+    currency: prices?.currency,
+  });
+  try {
+    const client = createApiClient({
+      endpoint,
+      model: settings.model,
+      store: context.store,
+      ledger,
+      concurrency: settings.concurrency,
+      timeout: settings.timeout,
+      retries: settings.retries,
+    });
+    const labelsOnly = settings.signals !== undefined && !settings.signals.includes('topk');
+    const wanted = labelsOnly ? 0 : (settings.topLogprobs ?? 20);
+    const capabilities = context.capabilities ?? (await probe(client, wanted));
+    const classifier = apiClassifier(client, capabilities, {
+      classes: context.classes,
+      prompt: settings.prompt,
+      temperature: settings.temperature,
+      maxTokens: settings.maxTokens,
+      topLogprobs: wanted,
+    });
+    return { classifier, capabilities, ledger, prices };
+  } catch (error) {
+    ledger.close();
+    throw error;
+  }
+}
+
+/** The API teacher of a run: answers in the run's store, costs in `ledger.jsonl`, what it can do in the journal. */
+export async function runApiTeacher(ctx: RunContext, classes: readonly string[]): Promise<Teacher> {
+  const { classifier, capabilities, ledger } = await openApiTeacher(
+    ctx.recipe.teacher as unknown as ApiTeacherSettings,
+    {
+      classes,
+      store: ctx.signals,
+      ledger: join(ctx.folder.path, 'ledger.jsonl'),
+      baseDir: ctx.baseDir,
+      env: process.env,
+    },
+  );
+  ctx.journal.event('teacher', { name: classifier.name, capabilities });
+  return {
+    ...classifier,
+    close: async () => {
+      ctx.journal.event('teacher-cost', { ...ledger.totals(), unanswered: classifier.failed.length });
+      ledger.close();
+    },
+  };
+}
