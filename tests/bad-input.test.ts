@@ -1,14 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../src/cli/program.ts';
+import { exportOnnx } from '../src/export/onnx.ts';
+import { add, array, spec, type Tensor } from '../src/graph/index.ts';
+import { writeTinyClassifier, writeTinyLanguageModel } from '../src/run/testing/tiny-folders.ts';
 
 /** One broken input: the files, the command, and what it must say and return. */
 interface Case {
   what: string;
+  /** Makes further files, where they are not text. */
+  make?: (cwd: string) => Promise<unknown>;
   files?: Record<string, string | Uint8Array>;
   args: string[];
   env?: Record<string, string>;
@@ -42,6 +47,40 @@ const taught = (teacher: string): Record<string, string> =>
 const bert = (classes: string[]): string =>
   JSON.stringify({ architectures: ['BertForSequenceClassification'], id2label: { ...classes } });
 const data = (file: string, ...more: string[]) => ['data', file, ...more];
+const answer = ['predict', 'model', 'where is my card'];
+const trainOn = ['run', 'recipe.yaml', '-o', 'out'];
+const small = (t: string): string =>
+  t
+    .replaceAll('architecture: bert', 'architecture: bag')
+    .replace('test: 0', 'test: 1')
+    .replace('kind: trained', 'kind: trained\n  train: { steps: 1 }');
+/** The student goes on from the folder `model`. */
+const goesOn = recipe((t) => small(t).replace(/student:\n {2}architecture: bag/, 'student:\n  from: model'));
+const folderTeaches = recipe((t) =>
+  small(t).replace(
+    'teacher:\n  kind: trained\n  train: { steps: 1 }\n  architecture: bag',
+    'teacher: {kind: folder, path: model}',
+  ),
+);
+/** A good classifier folder `model` of the recipe's two classes, then changed. */
+const spoilt =
+  (...steps: ((folder: string) => unknown)[]) =>
+  async (cwd: string): Promise<void> => {
+    const folder = join(cwd, 'model');
+    await writeTinyClassifier(folder, ['card', 'transfer']);
+    for (const step of steps) await step(folder);
+  };
+const without = (file: string) => (folder: string) => rmSync(join(folder, file));
+const cut =
+  (file: string, share = 0.5) =>
+  (folder: string) => {
+    const path = join(folder, file);
+    truncateSync(path, Math.floor(statSync(path).size * share));
+  };
+const withConfig = (change: Record<string, unknown>) => (folder: string) => {
+  const path = join(folder, 'config.json');
+  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), ...change }));
+};
 const png = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 1, 2, 3]);
 
 const cases: Case[] = [
@@ -599,6 +638,170 @@ const cases: Case[] = [
     says: /the teacher puts out next-token scores, the student class scores/,
     exit: 6,
   },
+  // exported folders, asked
+  {
+    what: 'model folder that is not there',
+    args: answer,
+    says: /model.*(no such folder|config\.json)/,
+    exit: 5,
+  },
+  {
+    what: 'folder without its ONNX file',
+    make: spoilt(without('onnx/model.onnx')),
+    args: answer,
+    says: /model\/onnx\/model\.onnx: the folder lacks the ONNX file; seen: "onnx\/model_quantized\.onnx"/,
+    exit: 5,
+  },
+  {
+    what: 'ONNX file cut short',
+    make: spoilt(cut('onnx/model.onnx')),
+    args: answer,
+    says: /onnx\/model\.onnx: onnxruntime does not open the file/,
+    exit: 5,
+  },
+  {
+    what: 'ONNX file without logits',
+    make: spoilt((folder) =>
+      writeFileSync(
+        join(folder, 'onnx/model.onnx'),
+        exportOnnx<Record<string, Tensor>>({
+          params: { w: array([1, 2]) },
+          inputs: { features: spec([2]) },
+          forward: (p, i) => ({ scores: add(i.features, (p as unknown as { w: Tensor }).w) }),
+          graphName: 'other',
+        } as never),
+      ),
+    ),
+    args: answer,
+    says: /the ONNX file has no output logits; seen: "scores"/,
+    exit: 5,
+  },
+  {
+    what: 'text model without a tokenizer',
+    make: spoilt(without('tokenizer.json')),
+    args: answer,
+    says: /reads tokens and the folder has no tokenizer\.json/,
+    exit: 5,
+  },
+  {
+    what: 'more class names than scores',
+    make: spoilt(withConfig({ id2label: { 0: 'card', 1: 'transfer', 2: 'loan' } })),
+    args: answer,
+    says: /another number of scores than it has class names; seen: "3 names in id2label"; allowed: 2/,
+    exit: 5,
+  },
+  {
+    what: 'language model asked for a class',
+    make: (cwd) => writeTinyLanguageModel(join(cwd, 'model')),
+    args: answer,
+    says: /a language model, not a classifier; seen: "GPT2LMHeadModel"; fix: .*decant serve/,
+    exit: 5,
+  },
+  {
+    what: 'nothing to predict',
+    make: spoilt(),
+    args: ['predict', 'model'],
+    says: /nothing to predict/,
+    exit: 2,
+  },
+  {
+    what: 'unknown dtype',
+    make: spoilt(),
+    args: [...answer, '--dtype', 'q2'],
+    says: /--dtype: unknown dtype; seen: "q2"; allowed: fp32, q8/,
+    exit: 2,
+  },
+  {
+    what: 'no run to resume',
+    files: { 'rows.csv': csv },
+    args: ['resume', '.'],
+    says: /no run in this folder/,
+    exit: 2,
+  },
+  // model folders that a run is to use
+  {
+    what: 'student from weights cut short',
+    files: goesOn,
+    make: spoilt(cut('model.safetensors')),
+    args: trainOn,
+    says: /model\.safetensors.*(cut short|truncated|shorter|bytes|ends)/,
+    exit: 5,
+  },
+  {
+    what: 'student from an architecture that is not supported',
+    files: goesOn,
+    make: spoilt(withConfig({ architectures: ['MambaForSequenceClassification'] })),
+    args: trainOn,
+    says: /MambaForSequenceClassification/,
+    exit: 5,
+  },
+  {
+    what: 'student from weights of another size',
+    files: goesOn,
+    make: spoilt(withConfig({ width: 12 })),
+    args: trainOn,
+    says: /the weights do not fit the model|shape of embeddings/,
+    exit: 5,
+  },
+  {
+    what: 'student from a folder without a tokenizer',
+    files: goesOn,
+    make: spoilt(without('tokenizer.json')),
+    args: trainOn,
+    says: /tokenizer\.json/,
+    exit: 5,
+  },
+  {
+    what: 'teacher without weights and ONNX file',
+    files: folderTeaches,
+    make: spoilt(
+      without('model.safetensors'),
+      without('onnx/model.onnx'),
+      without('onnx/model_quantized.onnx'),
+    ),
+    args: trainOn,
+    says: /neither model\.safetensors nor an ONNX file/,
+    exit: 5,
+  },
+  {
+    what: 'teacher without a tokenizer',
+    files: folderTeaches,
+    make: spoilt(without('tokenizer.json')),
+    args: trainOn,
+    says: /the teacher has no tokenizer\.json beside it/,
+    exit: 6,
+  },
+  {
+    what: 'teacher whose weights are of another size',
+    files: folderTeaches,
+    make: spoilt(withConfig({ buckets: 32 })),
+    args: trainOn,
+    says: /the weights do not fit the model:\n\s+shape of embeddings\.ngrams/,
+    exit: 5,
+  },
+  {
+    what: 'ONNX teacher of another number of scores',
+    files: recipe((t) =>
+      small(t).replace(
+        'teacher:\n  kind: trained\n  train: { steps: 1 }\n  architecture: bag',
+        'teacher: {kind: onnx, path: model/onnx/model.onnx}',
+      ),
+    ),
+    make: async (cwd) => {
+      await writeTinyClassifier(join(cwd, 'model'));
+      withConfig({ id2label: { 0: 'card', 1: 'transfer' }, num_labels: 2 })(join(cwd, 'model'));
+    },
+    args: trainOn,
+    says: /another number of scores than it has class names; seen: "3 scores"; allowed: 2 classes/,
+    exit: 5,
+  },
+  {
+    what: 'streaming, where rows must be at hand',
+    files: recipe((t) => small(t).replace('test: 1', 'test: 1\n  streaming: {}')),
+    args: trainOn,
+    says: /data\.streaming: training from a stream is not supported/,
+    exit: 3,
+  },
 ];
 
 describe('bad input', () => {
@@ -610,13 +813,14 @@ describe('bad input', () => {
 
   it.each(cases.map((c, i) => ({ ...c, i })))(
     '$what -> exit $exit',
-    async ({ files = {}, args, env = {}, says, exit, i }) => {
+    async ({ files = {}, make, args, env = {}, says, exit, i }) => {
       const cwd = join(root, String(i));
       await mkdir(cwd);
       for (const [name, content] of Object.entries(files)) {
         await mkdir(dirname(join(cwd, name)), { recursive: true });
         await writeFile(join(cwd, name), content);
       }
+      await make?.(cwd);
       const located = Object.fromEntries(Object.entries(env).map(([k, v]) => [k, join(cwd, v)]));
       const run = async (more: string[]) => {
         let [out, err] = ['', ''];
@@ -635,6 +839,7 @@ describe('bad input', () => {
       expect(code).toBe(exit);
       expect(err).not.toMatch(/\n\s+at /);
       // The same as JSON, for programs; complaints of the command line itself stay text.
+      rmSync(join(cwd, 'out'), { recursive: true, force: true });
       const json = await run(['--json']);
       expect(json.code).toBe(exit);
       if (exit !== 2)

@@ -5,11 +5,13 @@ import { createTokenizer, type Tokenizer } from '../data/tokenizer/tokenizer.ts'
 import type { Example } from '../data/types.ts';
 import type { Engine } from '../engine/engine.ts';
 import { readModelFolder } from '../export/folder.ts';
+import { assertShapes } from '../export/shapes.ts';
 import { castArray, type NDArray, ndarray } from '../graph/index.ts';
 import { isDecoder, labelNamesOf, modelFromConfig } from '../nn/auto.ts';
 import { createInference } from '../nn/inference.ts';
 import { countParams } from '../nn/params.ts';
 import { DecantError } from '../util/errors.ts';
+import { parseJsonObject } from '../util/json-text.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
 import { contentHash, fileHash } from '../util/node/hash.ts';
 import type { Teacher } from './teacher.ts';
@@ -25,8 +27,9 @@ export interface LocalTeacherOptions {
 
 /** A classifier in the Hugging Face layout: by its weights where the architecture is known, else by its ONNX file. */
 export async function folderTeacher(path: string, options: LocalTeacherOptions): Promise<Teacher> {
-  const folder = await readModelFolder(diskFolder(path), ['config', 'tokenizer']);
-  const tokenizer = createTokenizer(folder.tokenizer!, folder.tokenizerConfig);
+  const folder = await readModelFolder(diskFolder(path), ['config']);
+  const tokenizer = folder.tokenizer && createTokenizer(folder.tokenizer, folder.tokenizerConfig);
+  const scale = await scaleBeside(path);
   const classes = options.classes ?? labelNamesOf(folder.config!);
   const limit = Number(folder.config!.max_position_embeddings ?? 512);
   const maxLength = Math.min(options.maxLength ?? limit, limit);
@@ -47,21 +50,26 @@ export async function folderTeacher(path: string, options: LocalTeacherOptions):
   const params = Object.fromEntries(
     [...(await folder.checkpoint.readAll())].map(([n, a]) => [n, castArray(a, 'float32')]),
   );
+  const own = Object.entries(model.params).filter(([, p]) => p.tiedTo === undefined);
+  assertShapes(Object.fromEntries(own.map(([n, p]) => [n, p.shape])), folder.checkpoint.shapes, {
+    at: path,
+    allowUnexpected: true,
+  });
   const inference = createInference(options.engine, model);
   await inference.setParams(params);
   const hashes = await Promise.all(folder.checkpoint.files.map((f) => fileHash(join(path, f.path))));
   return {
     name: `${model.architecture} of ${path}`,
-    id: `folder:${contentHash([hashes, folder.texts.tokenizer ?? '', maxLength])}`,
+    id: `folder:${contentHash([hashes, folder.texts.tokenizer ?? '', maxLength, ...(scale ? [scale] : [])])}`,
     signals: ['logits', 'topk', 'hidden'],
     parameters: countParams(model.params),
     classes,
     logits: (examples) =>
-      batched(
-        examples,
-        options.batchSize,
-        async (rows) => (await inference.run(tokenInputs(rows, tokenizer, maxLength))).logits,
-      ),
+      batched(examples, options.batchSize, async (rows) => {
+        const given = inputsFor(rows, tokenizer, maxLength, path, scale);
+        const known = Object.entries(given).filter(([name]) => model.inputs[name]);
+        return (await inference.run(Object.fromEntries(known))).logits;
+      }),
     close: () => inference.dispose(),
   };
 }
@@ -94,8 +102,10 @@ export async function onnxTeacher(path: string, options: OnnxTeacherOptions): Pr
     });
   }
   const tokenizer = options.tokenizer ?? (await tokenizerBeside(path));
+  const classes = options.classes ?? (await classesBeside(path));
+  const scale = (await scaleBeside(dirname(path))) ?? (await scaleBeside(dirname(dirname(path))));
   const ask = async (rows: readonly Example[]): Promise<NDArray> => {
-    const given = inputsFor(rows, tokenizer, options.maxLength ?? 512, path);
+    const given = inputsFor(rows, tokenizer, options.maxLength ?? 512, path, scale);
     const feeds = Object.fromEntries(
       session.inputNames.map((name) => {
         const a =
@@ -107,16 +117,49 @@ export async function onnxTeacher(path: string, options: OnnxTeacherOptions): Pr
       }),
     );
     const result = (await session.run(feeds))[output];
+    if (classes && result.dims.at(-1) !== classes.length)
+      throw new DecantError('model', 'the model puts out another number of scores than it has class names', {
+        at: path,
+        seen: `${result.dims.at(-1)} scores`,
+        allowed: `${classes.length} classes`,
+        fix: 'list its classes in the order of its outputs under teacher.classes',
+      });
     return ndarray(Float32Array.from(result.data as Float32Array), result.dims);
   };
   return {
     name: `ONNX model ${path}`,
-    id: `onnx:${contentHash([await fileHash(path), tokenizer ? contentHash(tokenizer.files) : '', options.maxLength ?? 512])}`,
+    id: `onnx:${contentHash([await fileHash(path), tokenizer ? contentHash(tokenizer.files) : '', options.maxLength ?? 512, ...(scale ? [scale] : [])])}`,
     signals: ['logits', 'topk'],
-    classes: options.classes,
+    classes,
     logits: (examples) => batched(examples, options.batchSize, ask),
     close: () => session.release(),
   };
+}
+
+interface InputScale {
+  mean: number[];
+  std: number[];
+}
+
+/** Mean and deviation of pixels (in [0, 1]) or features that the model was trained with, from preprocessor_config.json. */
+async function scaleBeside(folder: string): Promise<InputScale | undefined> {
+  const path = join(folder, 'preprocessor_config.json');
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const c = parseJsonObject(text, path, 'model') as unknown as Record<string, number[] | undefined>;
+  const [mean, std] = [c.image_mean ?? c.feature_mean, c.image_std ?? c.feature_std];
+  return mean && std ? { mean, std } : undefined;
+}
+
+/** Class names of the config.json in the file's folder or the one above; Hugging Face's placeholders are no names. */
+async function classesBeside(path: string): Promise<string[] | undefined> {
+  for (const dir of [dirname(path), dirname(dirname(path))]) {
+    const text = await readFile(join(dir, 'config.json'), 'utf8').catch(() => undefined);
+    if (text === undefined) continue;
+    const names = labelNamesOf(parseJsonObject(text, join(dir, 'config.json'), 'model'));
+    return names?.every((n, i) => n === `LABEL_${i}`) ? undefined : names;
+  }
+  return undefined;
 }
 
 async function tokenizerBeside(path: string): Promise<Tokenizer | undefined> {
@@ -134,13 +177,15 @@ function inputsFor(
   tokenizer: Tokenizer | undefined,
   maxLength: number,
   path: string,
+  scale?: InputScale,
 ): Record<string, NDArray> {
   const [first] = rows;
+  const { mean, std } = scale ?? {};
+  const scaled = (x: number, i: number): number => (x - (mean?.[i] ?? 0)) / (std?.[i] ?? 1);
   if (first.features) {
     const width = first.features.length;
-    return {
-      features: ndarray(Float32Array.from(rows.flatMap((e) => [...e.features!])), [rows.length, width]),
-    };
+    const data = Float32Array.from(rows.flatMap((e) => Array.from(e.features!, scaled)));
+    return { features: ndarray(data, [rows.length, width]) };
   }
   if (first.image) {
     const [height, width, channels] = first.shape!;
@@ -148,12 +193,15 @@ function inputsFor(
     rows.forEach((e, r) => {
       for (let i = 0; i < height * width; i++)
         for (let c = 0; c < channels; c++)
-          out[(r * channels + c) * height * width + i] = e.image![i * channels + c] / 255;
+          out[(r * channels + c) * height * width + i] = scaled(e.image![i * channels + c] / 255, c);
     });
-    return { pixel_values: ndarray(out, [rows.length, channels, height, width]) };
+    return {
+      pixel_values: ndarray(out, [rows.length, channels, height, width]),
+      features: ndarray(out, [rows.length, channels * height * width]),
+    };
   }
   if (!tokenizer)
-    throw new DecantError('pairing', 'the ONNX teacher has no tokenizer.json beside it', {
+    throw new DecantError('pairing', 'the teacher has no tokenizer.json beside it', {
       at: path,
       fix: 'put tokenizer.json into the folder of the model',
     });
