@@ -19,7 +19,6 @@ import { DecantError, isDecantError } from '../util/errors.ts';
 import { writeFileAtomic } from '../util/node/atomic.ts';
 import { closest } from '../util/suggest.ts';
 import { runApiTeacher } from './api-teacher.ts';
-import { runApiTeacher } from './api-teacher.ts';
 import { type RunOutcome, runClassification } from './classify.ts';
 import type { RunContext } from './context.ts';
 import { openRunJournal } from './events.ts';
