@@ -1,18 +1,36 @@
-// Compiles src/ to dist/ and makes the command executable. Runs at `npm ci` through `prepare`.
+// Compiles src/ to dist/ and makes the command executable. Runs at `npm ci` through `prepare`, and once more when npx
+// first links the clone: what is compiled already is not compiled again.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, rmSync, symlinkSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-rmSync(`${root}dist`, { recursive: true, force: true });
-execFileSync(process.execPath, [tsc, '-p', `${root}tsconfig.build.json`], { stdio: 'inherit', cwd: root });
 const main = `${root}dist/cli/main.js`;
-if (existsSync(main)) chmodSync(main, 0o755);
-// In a clone `npx decant` finds this link; without it npx would install the clone into a cache of its own first.
-const bin = `${root}node_modules/.bin`;
-if (existsSync(bin) && process.platform !== 'win32') {
-  rmSync(`${bin}/decant`, { force: true });
-  symlinkSync('../../dist/cli/main.js', `${bin}/decant`);
+const stamp = `${root}dist/.sources`;
+
+/** Hash of everything that decides what dist/ holds. */
+function sources() {
+  const hash = createHash('sha256');
+  const files = readdirSync(`${root}src`, { recursive: true, withFileTypes: true })
+    .filter((f) => f.isFile())
+    .map((f) => `${f.parentPath ?? f.path}/${f.name}`);
+  for (const file of [...files.sort(), `${root}tsconfig.json`, `${root}tsconfig.build.json`, tsc])
+    hash
+      .update(`${file.slice(root.length)}\0`)
+      .update(readFileSync(file))
+      .update('\0');
+  return hash.digest('hex');
+}
+
+const now = sources();
+if (existsSync(main) && existsSync(stamp) && readFileSync(stamp, 'utf8') === now) {
+  console.log('dist/ is up to date');
+} else {
+  rmSync(`${root}dist`, { recursive: true, force: true });
+  execFileSync(process.execPath, [tsc, '-p', `${root}tsconfig.build.json`], { stdio: 'inherit', cwd: root });
+  if (existsSync(main)) chmodSync(main, 0o755);
+  writeFileSync(stamp, now);
 }

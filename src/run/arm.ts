@@ -94,6 +94,7 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
   const task = ctx.progress.task(arm.title, steps);
   const log = (info: StepInfo): void => {
     ctx.clock.engineMs += info.engineMs;
+    ctx.clock.compileMs += info.compileMs;
     ctx.clock.trainMs += info.ms;
     task.update({ done: info.step, terms: info.terms });
     if (info.step % Math.max(1, Math.floor(steps / EVERY_STEPS)) === 0 || info.step === steps) {

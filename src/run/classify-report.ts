@@ -287,7 +287,7 @@ export async function environment(ctx: RunContext, seconds: number): Promise<Rep
   };
   const share =
     ctx.clock.trainMs > 0
-      ? ` (${percent(ctx.clock.engineMs / ctx.clock.trainMs)} of training time inside the engine)`
+      ? ` (${percent(ctx.clock.engineMs / (ctx.clock.trainMs - ctx.clock.compileMs))} of the time of training steps inside the engine, after ${(ctx.clock.compileMs / 1000).toFixed(1)} s of compiling)`
       : '';
   return [
     { name: 'Decant', value: own.version },

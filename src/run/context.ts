@@ -22,6 +22,6 @@ export interface RunContext {
   readonly teacher?: Teacher;
   /** Set by ctrl-C: work stops after a checkpoint. */
   readonly stopRequested: () => boolean;
-  /** Seconds spent inside the engine and in training altogether, for the report. */
-  readonly clock: { engineMs: number; trainMs: number };
+  /** Milliseconds inside the engine, of compiling, and of training altogether. */
+  readonly clock: { engineMs: number; compileMs: number; trainMs: number };
 }

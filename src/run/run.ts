@@ -51,8 +51,8 @@ export interface RunResult extends RunOutcome {
   /** Folder of the run. */
   readonly out: string;
   readonly seconds: number;
-  /** Milliseconds of training, and of those the ones spent inside the engine. */
-  readonly clock: { readonly engineMs: number; readonly trainMs: number };
+  /** Milliseconds of training, and of those the ones inside the engine and of compiling. */
+  readonly clock: Readonly<RunContext['clock']>;
 }
 
 /** Runs a recipe: teacher, students, measurement, export, report. Everything it makes lies in the run folder. */
@@ -105,7 +105,7 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
       signals,
       stopRequested: options.stopRequested ?? (() => false),
       teacher: options.teacher,
-      clock: { engineMs: 0, trainMs: 0 },
+      clock: { engineMs: 0, compileMs: 0, trainMs: 0 },
     };
     const outcome = await runTask(ctx, method, config, (close) => closers.unshift(close));
     const report = { ...outcome.report, recipe: serializeRecipe(recipe, hash) };

@@ -96,6 +96,8 @@ export interface StepInfo {
   /** Milliseconds in this update, and of those inside the engine. */
   readonly ms: number;
   readonly engineMs: number;
+  /** Time spent on making executables, for batches of a new shape. */
+  readonly compileMs: number;
   readonly rows: number;
 }
 
@@ -143,7 +145,7 @@ export async function train(spec: TrainSpec): Promise<TrainResult> {
       const lr = spec.lr(step);
       const key = keys.fork(step);
       const scalars = { ...schedule, progress: step / spec.steps };
-      const { terms, engineMs } = await runner.update(parts, {
+      const { terms, engineMs, compileMs } = await runner.update(parts, {
         lr,
         step: step + 1,
         sizes: maskSizes(parts),
@@ -160,6 +162,7 @@ export async function train(spec: TrainSpec): Promise<TrainResult> {
         lr,
         ms: performance.now() - began,
         engineMs,
+        compileMs,
         rows: rows.length,
       });
       const last = step === spec.steps;
@@ -271,21 +274,24 @@ function createRunner(spec: TrainSpec, start: TrainState<NDArray>, options: Step
     update: async (
       parts: readonly Batch[],
       s: UpdateScalars,
-    ): Promise<{ terms: Record<string, number>; engineMs: number }> => {
+    ): Promise<{ terms: Record<string, number>; engineMs: number; compileMs: number }> => {
       const sums: Record<string, number> = {};
       let engineMs = 0;
+      let compileMs = 0;
       for (let i = 0; i < parts.length; i++) {
         const kind = !options.accumulate ? 'step' : i < parts.length - 1 ? 'gather' : 'update';
+        const asked = performance.now();
         const { step, executable } = await load(parts[i], kind);
         await ready(executable);
         const began = performance.now();
+        compileMs += began - asked;
         const out = await executable.step(step.feed(parts[i], { ...s, key: s.key() }));
         engineMs += performance.now() - began;
         step.outputs.forEach((name, k) => {
           sums[name] = (sums[name] ?? 0) + toNumbers(out[k])[0];
         });
       }
-      return { terms: sums, engineMs };
+      return { terms: sums, engineMs, compileMs };
     },
     dispose: async (): Promise<void> => {
       for (const e of await Promise.allSettled(compiled.values()))
