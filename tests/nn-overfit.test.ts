@@ -66,7 +66,7 @@ for (let i = 0; i < N; i++) (ids.data as Int32Array)[i * 6] = i + 1;
 const texts = { input_ids: ids, attention_mask: ints([N, 6], 1, 2) };
 const candidates = {
   query_input_ids: ints([N, 4], 1, VOCAB),
-  document_input_ids: ints([N, CLASSES, 5], 1, VOCAB),
+  document_input_ids: ints([N, CLASSES, 3], 1, VOCAB),
 };
 // queries begin with [CLS], as rankers read them
 for (let i = 0; i < N; i++) (candidates.query_input_ids.data as Int32Array)[i * 4] = 1;
@@ -205,7 +205,7 @@ const CASES: Record<string, Case> = {
   },
   'cross-encoder': {
     model: crossEncoder(encoder),
-    inputs: { input_ids: ints([N, CLASSES, 6], 1, VOCAB) },
+    inputs: { input_ids: ints([N, CLASSES, 5], 1, VOCAB) },
     labels: classes,
   },
   colbert: { model: colbert({ ...encoder, dim: 16 }), inputs: candidates, labels: classes },
@@ -295,6 +295,7 @@ async function overfit(c: Case): Promise<{ result: TrainResult; losses: number[]
     clip: 1,
     seed: 1,
     onStep: ({ terms }) => losses.push(terms.ce ?? terms.mse),
+    stopRequested: () => losses[losses.length - 1] < 0.03,
   });
   return { result, losses };
 }

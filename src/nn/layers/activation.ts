@@ -4,7 +4,7 @@ import { DecantError } from '../../util/errors.ts';
 /** x · σ(1.702 x), CLIP's cheap GELU. */
 const quickGelu = (x: Tensor): Tensor => mul(x, sigmoid(mul(x, 1.702)));
 
-export const ACTIVATIONS: Readonly<Record<string, (x: Tensor) => Tensor>> = {
+const ACTIVATIONS: Readonly<Record<string, (x: Tensor) => Tensor>> = {
   gelu: (x) => gelu(x),
   gelu_new: (x) => gelu(x, { approximate: 'tanh' }),
   gelu_pytorch_tanh: (x) => gelu(x, { approximate: 'tanh' }),

@@ -1,7 +1,6 @@
 import {
   add,
   arange,
-  cast,
   concat,
   type Dim,
   dimMul,
@@ -73,5 +72,3 @@ export const bothMasks = (a: Tensor | undefined, b: Tensor | undefined): Tensor 
 /** Keys (or values) of earlier tokens followed by the new ones, along the sequence axis 2. */
 export const appendPast = (past: Tensor | undefined, now: Tensor): Tensor =>
   past ? concat([past, now], 2) : now;
-
-export const asInt32 = (x: Tensor): Tensor => (x.dtype === 'int32' ? x : cast(x, 'int32'));

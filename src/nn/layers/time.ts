@@ -21,7 +21,7 @@ import { linear, linearParams } from './linear.ts';
  * sin and cos of t at `width / 2` frequencies 10000^(-2i / width) (Ho et al. 2020 after Vaswani et al. 2017):
  * `[batch]` to `[batch, width]`, sines first.
  */
-export function timeFeatures(t: Tensor, width: number): Tensor {
+function timeFeatures(t: Tensor, width: number): Tensor {
   const half = width / 2;
   const frequencies = Float32Array.from({ length: half }, (_, i) => 10000 ** (-i / half));
   const angles = mul(expandDims(cast(t, 'float32'), 1), constant(ndarray(frequencies, [1, half])));

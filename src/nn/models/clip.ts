@@ -69,14 +69,14 @@ const tower = {
   hidden_act: 'quick_gelu',
   layer_norm_eps: 1e-5,
 };
-export const clipTextDefaults: ClipTextConfig = {
+const clipTextDefaults: ClipTextConfig = {
   ...tower,
   model_type: 'clip_text_model',
   vocab_size: 49408,
   max_position_embeddings: 77,
   eos_token_id: 49407,
 };
-export const clipVisionDefaults: ClipVisionConfig = {
+const clipVisionDefaults: ClipVisionConfig = {
   ...tower,
   model_type: 'clip_vision_model',
   image_size: 32,
