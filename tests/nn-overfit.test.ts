@@ -66,7 +66,7 @@ for (let i = 0; i < N; i++) (ids.data as Int32Array)[i * 6] = i + 1;
 const texts = { input_ids: ids, attention_mask: ints([N, 6], 1, 2) };
 const candidates = {
   query_input_ids: ints([N, 4], 1, VOCAB),
-  document_input_ids: ints([N, CLASSES, 3], 1, VOCAB),
+  document_input_ids: ints([N, CLASSES, 5], 1, VOCAB),
 };
 // queries begin with [CLS], as rankers read them
 for (let i = 0; i < N; i++) (candidates.query_input_ids.data as Int32Array)[i * 4] = 1;
@@ -236,8 +236,8 @@ const CASES: Record<string, Case> = {
       sample_size: 4,
       in_channels: 1,
       out_channels: 1,
-      block_out_channels: [8, 16],
-      norm_num_groups: 4,
+      block_out_channels: [4, 8],
+      norm_num_groups: 2,
     }),
     steps: 100,
     inputs: { ...noisy, sample: normals([N, 1, 4, 4]) },
