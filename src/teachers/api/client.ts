@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DecantError } from '../../util/errors.ts';
 import { redactText } from '../../util/redact.ts';
-import type { SignalShelf, SignalStore } from '../store/index.ts';
+import { type SignalStore, signalKey, sourceId } from '../store/index.ts';
+import { keyToHex } from '../store/key.ts';
 import { isUnusable, type Question, usageOf } from './dialect.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type Attempt, post } from './http.ts';
@@ -66,17 +67,17 @@ export function createApiClient(options: ClientOptions): ApiClient {
   const repairs = options.repairs ?? 2;
   const { first, longest } = options.backoff ?? { first: 0.5, longest: 60 };
   const pace = createPace(options.concurrency ?? 8);
-  const shelf: SignalShelf = store.shelf({ teacher: `${endpoint.baseURL} ${model}`, signal: 'reply' });
+  const source = sourceId({ teacher: `${endpoint.baseURL} ${model}`, signal: 'reply' });
   const flying = new Map<string, Promise<string>>();
   let fatal: DecantError | undefined;
   let unanswered = 0;
 
   /** What a question is stored under; asked anew after an unusable answer, it is another question. */
-  const inputOf = (q: Question<unknown>, repair: number): unknown =>
-    repair === 0 ? { path: q.path, body: q.body } : { path: q.path, body: q.body, repair };
+  const keyOf = (q: Question<unknown>, repair = 0): Uint8Array =>
+    signalKey(source, { path: q.path, body: q.body, ...(repair > 0 ? { repair } : {}) });
 
-  const stored = (input: unknown): string | undefined => {
-    const signal = shelf.get(input);
+  const stored = (key: Uint8Array): string | undefined => {
+    const signal = store.getKey(key);
     return signal?.form === 'text' ? signal.text : undefined;
   };
 
@@ -88,17 +89,17 @@ export function createApiClient(options: ClientOptions): ApiClient {
   /** Attempts until a whole answer is journalled; a string is that answer, `problem` says why there is none. */
   async function obtain(
     q: Question<unknown>,
-    input: unknown,
-    key: string,
+    key: Uint8Array,
+    hex: string,
   ): Promise<string | { problem: string; refused: boolean }> {
     const body = JSON.stringify(q.body);
     let why = '';
     for (let attempt = 0; attempt <= retries; attempt++) {
       const tried = await pace.run(async () => {
         if (fatal) throw fatal;
-        const id = ledger.ask(key, model, q.estimate);
+        const id = ledger.ask(hex, model, q.estimate);
         const begun = performance.now();
-        const reply = await post(endpoint, q.path, body, { timeout, idempotencyKey: key });
+        const reply = await post(endpoint, q.path, body, { timeout, idempotencyKey: hex });
         return { id, begun, reply, whole: settle(id, reply) };
       }, attempt);
       const { reply, begun, whole } = tried;
@@ -106,7 +107,7 @@ export function createApiClient(options: ClientOptions): ApiClient {
         unanswered = 0;
         pace.faster();
         if (reply.kind === 'answer') pace.hold(Math.min(quotaPause(reply.headers) ?? 0, 1000 * longest));
-        await shelf.put(input, {
+        await store.putKey(source, key, {
           form: 'text',
           text: whole.text,
           meta: { path: q.path, at: new Date().toISOString() },
@@ -189,16 +190,16 @@ export function createApiClient(options: ClientOptions): ApiClient {
     async ask<T>(q: Question<T>): Promise<Answer<T>> {
       let problem = '';
       for (let repair = 0; repair <= repairs; repair++) {
-        const input = inputOf(q, repair);
-        let raw = stored(input);
+        const key = keyOf(q, repair);
+        let raw = stored(key);
         const fromStore = raw !== undefined;
         if (raw === undefined) {
-          const key = shelf.key(input);
-          const known = flying.get(key);
-          const got = known ?? obtain(q, input, key).then(asText);
+          const hex = keyToHex(key);
+          const known = flying.get(hex);
+          const got = known ?? obtain(q, key, hex).then(asText);
           if (!known) {
-            flying.set(key, got);
-            got.finally(() => flying.delete(key)).catch(() => undefined);
+            flying.set(hex, got);
+            got.finally(() => flying.delete(hex)).catch(() => undefined);
           }
           try {
             raw = await got;
@@ -218,10 +219,10 @@ export function createApiClient(options: ClientOptions): ApiClient {
         refused: true,
       };
     },
-    key: (q) => shelf.key(inputOf(q, 0)),
-    has: (q) => shelf.has(inputOf(q, 0)),
+    key: (q) => keyToHex(keyOf(q)),
+    has: (q) => store.hasKey(keyOf(q)),
     put: (q, raw) =>
-      shelf.put(inputOf(q, 0), {
+      store.putKey(source, keyOf(q), {
         form: 'text',
         text: endpoint.secrets().reduce((t, key) => t.replaceAll(key, '[redacted]'), raw),
         meta: { path: q.path, at: new Date().toISOString(), imported: true },
