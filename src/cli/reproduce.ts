@@ -8,14 +8,14 @@ import { didYouMean } from '../util/suggest.ts';
 import type { ReproduceFlags } from './commands/reproduce.ts';
 import { createOutput, type Io, textTable } from './io.ts';
 
-/** `decant reproduce [slug]`: runs the arms, prints the table and the verdict, writes the card. */
+/** `decant reproduce [slugs]`: runs the arms, prints tables and verdicts, writes the cards. */
 export async function reproduceCommand(
-  slug: string | undefined,
+  slugs: readonly string[],
   flags: ReproduceFlags,
   io: Io,
 ): Promise<void> {
   const output = createOutput(io, flags);
-  if (slug === undefined) {
+  if (slugs.length === 0) {
     const list = Object.values(reproductions);
     output.result(
       list.map(({ slug, claim, data, seeds, arms }) => ({ slug, claim, data, seeds, arms })),
@@ -28,27 +28,43 @@ export async function reproduceCommand(
     return;
   }
   const known = Object.keys(reproductions);
-  if (!Object.hasOwn(reproductions, slug))
+  const asked = slugs.length === 1 && slugs[0] === 'all' ? known : slugs;
+  for (const slug of asked) {
+    if (Object.hasOwn(reproductions, slug)) continue;
     throw new DecantError('usage', 'there is no reproduction of this method', {
       seen: slug,
-      allowed: known.join(', '),
+      allowed: `${known.join(', ')}; all`,
       fix: didYouMean(slug, known),
+    });
+  }
+  if (flags.out !== undefined && asked.length > 1)
+    throw new DecantError('usage', 'one file cannot hold several cards', {
+      at: '--out',
+      seen: asked.join(', '),
+      fix: 'name one method, or leave --out away',
     });
   // models this small lose more by waiting for a second thread than they gain
   const engine = createNodeEngine({ threads: 1 });
+  const cards: ResultCard[] = [];
   try {
     const context = { engine, dataRoot: io.env.DECANT_DATA, tell: output.line };
-    const card = await reproduce(reproductions[slug], context, flags);
-    const out = flags.out ?? (flags.quick ? undefined : `results/${slug}.json`);
-    if (out !== undefined) {
-      const path = resolve(io.cwd, out);
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileAtomic(path, `${JSON.stringify(card, null, 2)}\n`);
+    for (const slug of asked) {
+      if (asked.length > 1) output.line(`${slug}:`);
+      const card = await reproduce(reproductions[slug], context, flags);
+      const out = flags.out ?? (flags.quick ? undefined : `results/${slug}.json`);
+      if (out !== undefined) {
+        const path = resolve(io.cwd, out);
+        mkdirSync(dirname(path), { recursive: true });
+        writeFileAtomic(path, `${JSON.stringify(card, null, 2)}\n`);
+      }
+      for (const line of cardText(card)) output.line(line);
+      if (out !== undefined) output.line(`card     ${out}`);
+      cards.push(card);
     }
-    output.result(card, () => [...cardText(card), out ? `card     ${out}` : ''].join('\n').trimEnd());
   } finally {
     await engine.close();
   }
+  if (flags.json) output.result(cards.length === 1 ? cards[0] : cards, () => '');
 }
 
 const shown = (x: number): string => x.toPrecision(4);

@@ -12,19 +12,19 @@ export const addReproduce: AddCommand = (program, io) =>
   program
     .command('reproduce')
     .description("check a paper's directional claim at small scale and write a result card")
-    .argument('[slug]', 'a method with a reproduction; without it the list')
+    .argument('[slugs...]', 'methods with a reproduction, or all; without any the list')
     .option('--seeds <n>', 'number of seeds (default: all that the reproduction names)', wholeNumber)
     .option('--quick', 'one seed and fewer steps, to see that it runs; writes no card unless --out names one')
-    .option('--out <file>', 'where the card goes (default: results/<slug>.json)')
+    .option('--out <file>', 'where the card goes (default: results/<slug>.json; for one method)')
     .addHelpText(
       'after',
       examples(
         ['decant reproduce', 'what can be reproduced'],
         ['decant reproduce pld', 'all arms on all seeds, then the verdict'],
-        ['decant reproduce pld --quick', 'one seed, within a minute'],
+        ['decant reproduce all --quick', 'does every reproduction run? One seed, about a minute each'],
       ),
     )
-    .action(async (slug: string | undefined, flags: ReproduceFlags) => {
+    .action(async (slugs: string[], flags: ReproduceFlags) => {
       const { reproduceCommand } = await import('../reproduce.ts');
-      await reproduceCommand(slug, flags, io);
+      await reproduceCommand(slugs, flags, io);
     });

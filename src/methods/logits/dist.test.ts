@@ -1,0 +1,4 @@
+import { checkMethod } from '../testing/check-method.ts';
+import { dist } from './dist.ts';
+
+checkMethod(dist);

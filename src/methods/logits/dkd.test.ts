@@ -1,0 +1,4 @@
+import { checkMethod } from '../testing/check-method.ts';
+import { dkd } from './dkd.ts';
+
+checkMethod(dkd);

@@ -1,0 +1,4 @@
+import { checkMethod } from '../testing/check-method.ts';
+import { logitStandardization } from './logit-standardization.ts';
+
+checkMethod(logitStandardization);

@@ -1,0 +1,4 @@
+import { checkMethod } from '../testing/check-method.ts';
+import { nkd } from './nkd.ts';
+
+checkMethod(nkd);
