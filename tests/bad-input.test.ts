@@ -667,7 +667,7 @@ const cases: Case[] = [
         exportOnnx<Record<string, Tensor>>({
           params: { w: array([1, 2]) },
           inputs: { features: spec([2]) },
-          forward: (p, i) => ({ scores: add(i.features, (p as unknown as { w: Tensor }).w) }),
+          forward: (p: { w: Tensor }, i: { features: Tensor }) => ({ scores: add(i.features, p.w) }),
           graphName: 'other',
         } as never),
       ),
