@@ -139,6 +139,17 @@ export const logsumexpOp = reduction({
   name: 'logsumexp',
   doc: 'log Σ eˣ over axes; -∞ (with gradient 0) where all are -∞',
   onnx: 'ReduceLogSumExp',
+  // written out: onnxruntime's ReduceLogSumExp gives -∞ for some rows that begin with -∞
+  emit: (e, [x], ctx) => {
+    const { axes, keepDims } = ctx.attrs;
+    if (axes.some((a) => ctx.inputs[0].shape[a] === 0)) return emitReduce('ReduceLogSumExp')(e, [x], ctx);
+    const list = e.int64(axes);
+    const top = e.node('ReduceMax', [x, list], { keepdims: 1 });
+    const shift = e.node('Where', [e.node('IsInf', [top]), e.scalar(0, ctx.inputs[0].dtype), top]);
+    const total = e.node('ReduceSum', [e.node('Exp', [e.node('Sub', [x, shift])]), list], { keepdims: 1 });
+    const y = e.node('Add', [e.node('Log', [total]), shift]);
+    return [keepDims ? y : e.node('Squeeze', [y, list])];
+  },
   fold: (x, base, offsets) => {
     let m = Number.NEGATIVE_INFINITY;
     for (let i = 0; i < offsets.length; i++) m = Math.max(m, x[base + offsets[i]]);
