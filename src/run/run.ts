@@ -28,6 +28,7 @@ import { openLog } from './log.ts';
 import { createProgress, type ProgressReporter } from './progress.ts';
 import { openPutAside } from './put-aside.ts';
 import { trainTeacher } from './teacher.ts';
+import { refuseUnused } from './unused-settings.ts';
 
 export interface RunOptions {
   /** Folder of the run; default `runs/<recipe name>`. */
@@ -62,6 +63,7 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
   const out = resolve(options.out ?? join('runs', recipe.name ?? 'run'));
   const { method, config } = methodOf(recipe);
   requireHeldRows(recipe);
+  refuseUnused(recipe);
   const opened = openRun(out, serializeRecipe(recipe, hash), { resume: options.resume });
   const journal = openRunJournal(opened.folder);
   const log = openLog(opened.folder.log);
