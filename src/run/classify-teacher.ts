@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { folderTeacher, onnxTeacher } from '../teachers/local.ts';
+import type { Teacher } from '../teachers/teacher.ts';
+import { DecantError } from '../util/errors.ts';
+import { runApiTeacher } from './api-teacher.ts';
+import type { RunContext } from './context.ts';
+import { trainTeacher } from './teacher.ts';
+
+/** The teacher of a classifier: the program's own, or the recipe's, its outputs in the order of the data's classes. */
+export async function classifierTeacher(ctx: RunContext): Promise<Teacher & { seconds?: number }> {
+  return ctx.teacher ? inClassOrder(ctx.teacher, ctx.data.classes!) : openTeacher(ctx);
+}
+
+async function openTeacher(ctx: RunContext): Promise<Teacher & { seconds?: number }> {
+  const settings = ctx.recipe.teacher as
+    | { kind: string; path?: string; classes?: string[]; maxLength?: number; batchSize: number }
+    | undefined;
+  const classes = ctx.data.classes!;
+  if (!settings)
+    throw new DecantError('recipe', 'the recipe names no teacher', {
+      at: 'teacher',
+      fix: 'add teacher: { kind: trained, architecture: … } or a model folder',
+    });
+  if (settings.kind === 'trained') return trainTeacher(ctx, classes);
+  if (settings.kind === 'api') return runApiTeacher(ctx, classes);
+  const options = {
+    engine: ctx.engine,
+    classes: settings.classes,
+    maxLength: settings.maxLength,
+    batchSize: settings.batchSize,
+  };
+  const path = resolve(ctx.baseDir, settings.path ?? '');
+  if (settings.kind === 'folder' || settings.kind === 'onnx') {
+    if (!existsSync(path))
+      throw new DecantError('recipe', 'there is nothing at this path', {
+        at: 'teacher.path',
+        seen: settings.path,
+      });
+    const teacher =
+      settings.kind === 'folder' ? await folderTeacher(path, options) : await onnxTeacher(path, options);
+    return inClassOrder(teacher, classes);
+  }
+  throw new DecantError('recipe', 'this kind of teacher cannot be used for classification yet', {
+    at: 'teacher.kind',
+    seen: settings.kind,
+    allowed: 'trained, folder, onnx, api',
+  });
+}
+
+/** The teacher's columns in the order of the data's classes; classes it does not know are an error. */
+function inClassOrder(teacher: Teacher, classes: readonly string[]): Teacher {
+  const own = teacher.classes;
+  if (!own) return teacher;
+  const missing = classes.filter((c) => !own.includes(c));
+  if (missing.length > 0) {
+    throw new DecantError(
+      'pairing',
+      `the teacher does not know ${missing.length} of the ${classes.length} classes`,
+      {
+        at: 'teacher',
+        seen: missing.slice(0, 5).join(', '),
+        allowed: own.slice(0, 8).join(', '),
+        fix: 'list its classes in the order of its outputs under teacher.classes',
+      },
+    );
+  }
+  const order = classes.map((c) => own.indexOf(c));
+  if (order.every((o, i) => o === i) && own.length === classes.length) return teacher;
+  return {
+    ...teacher,
+    id: `${teacher.id}/classes:${order.join()}`,
+    classes,
+    async logits(examples) {
+      const all = await teacher.logits!(examples);
+      const [rows, width] = all.shape;
+      const out = new Float32Array(rows * order.length);
+      for (let r = 0; r < rows; r++)
+        order.forEach((o, c) => {
+          out[r * order.length + c] = (all.data as Float32Array)[r * width + o];
+        });
+      return { dtype: 'float32', shape: [rows, order.length], data: out };
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import type { PreparedData, PrepareOptions } from '../data/prepare.ts';
+import type { Method } from '../methods/method.ts';
+import type { Recipe } from '../recipe/schema/recipe.ts';
+import { DecantError } from '../util/errors.ts';
+import { type RunOutcome, runClassification } from './classify.ts';
+import { classifierTeacher } from './classify-teacher.ts';
+import type { RunContext } from './context.ts';
+import { runGeneration } from './generate.ts';
+
+/** How one task of a recipe is carried out, from prepared data to the report's figures and the exported student. */
+export interface TaskRunner {
+  /** Reads the task's data, where rows of examples are not all there is (graphs, collections); else `prepareData` does. */
+  readonly prepare?: (recipe: Recipe, options: PrepareOptions) => Promise<PreparedData>;
+  /** `atEnd` registers what must be closed when the run ends, also after an error. */
+  run(ctx: RunContext, method: Method, config: unknown, atEnd: AtEnd): Promise<RunOutcome>;
+}
+
+export type AtEnd = (close: () => void | Promise<void>) => void;
+
+const classify: TaskRunner = {
+  async run(ctx, method, config, atEnd) {
+    const teacher = await classifierTeacher(ctx);
+    atEnd(() => teacher.close());
+    return runClassification(ctx, teacher, method, config);
+  },
+};
+
+/** Every task that can be run. A new one is a folder or file beside this one and a line here. */
+const runners: Readonly<Record<string, TaskRunner>> = {
+  classify,
+  'image-classify': classify,
+  generate: { run: runGeneration },
+};
+
+/** Errors: `recipe` for a task without a runner. */
+export function runnerOf(task: string): TaskRunner {
+  const runner = runners[task];
+  if (!runner)
+    throw new DecantError('recipe', 'this task cannot be run yet', {
+      at: 'task',
+      seen: task,
+      allowed: Object.keys(runners).join(', '),
+    });
+  return runner;
+}
