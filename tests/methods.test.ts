@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BASELINES, cardOf, cardPath, PAGE, page, recipeOf } from '../scripts/methods-doc.ts';
 import type { VectorFile } from '../src/losses/vectors/index.ts';
 import { methods } from '../src/methods/index.ts';
-import { plannedRun, reproductions } from '../src/run/reproduce/index.ts';
+import { FIRST_TUNING_SEED, plannedRun, reproductions } from '../src/run/reproduce/index.ts';
 
 const published = Object.values(methods).filter((m) => !BASELINES.includes(m.slug));
 
@@ -57,6 +57,7 @@ describe('methods', () => {
     const plan = plannedRun(r, {});
     expect(card).toMatchObject({ slug, quick: false, seeds: r.seeds, settingsHash: plan.hash });
     expect(card.seeds.length).toBeGreaterThanOrEqual(3);
+    expect(Math.max(...card.seeds)).toBeLessThan(FIRST_TUNING_SEED);
     for (const arm of Object.keys(r.arms)) {
       for (const m of Object.values(card.arms[arm].metrics)) expect(m.values).toHaveLength(card.seeds.length);
     }

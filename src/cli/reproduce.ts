@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { createNodeEngine } from '../engine/node/engine.ts';
-import { type ResultCard, reproduce, reproductions } from '../run/reproduce/index.ts';
+import { FIRST_TUNING_SEED, type ResultCard, reproduce, reproductions } from '../run/reproduce/index.ts';
 import { DecantError } from '../util/errors.ts';
 import { writeFileAtomic } from '../util/node/atomic.ts';
 import { didYouMean } from '../util/suggest.ts';
@@ -51,7 +51,7 @@ export async function reproduceCommand(
     for (const slug of asked) {
       if (asked.length > 1) output.line(`${slug}:`);
       const card = await reproduce(reproductions[slug], context, flags);
-      const out = flags.out ?? (flags.quick ? undefined : `results/${slug}.json`);
+      const out = flags.out ?? (flags.quick || flags.tuning ? undefined : `results/${slug}.json`);
       if (out !== undefined) {
         const path = resolve(io.cwd, out);
         mkdirSync(dirname(path), { recursive: true });
@@ -66,6 +66,11 @@ export async function reproduceCommand(
   }
   if (flags.json) output.result(cards.length === 1 ? cards[0] : cards, () => '');
 }
+
+const evidence = (card: ResultCard): string =>
+  card.seeds[0] < FIRST_TUNING_SEED
+    ? ''
+    : ` (a ${card.quick ? 'quick' : 'tuning'} run on tuning seeds: not evidence)`;
 
 const shown = (x: number): string => x.toPrecision(4);
 
@@ -89,6 +94,6 @@ export function cardText(card: ResultCard): string[] {
         `${c.met ? 'holds  ' : 'fails  '}  ${c.says} (${c.role}; ahead of ${c.against} by ${shown(c.ahead)}, needed: ${c.needed})`,
     ),
     '',
-    `verdict  ${card.verdict}${card.quick ? ' (a quick run: not evidence)' : ''}; seeds ${card.seeds.join(', ')}; ${card.seconds} s`,
+    `verdict  ${card.verdict}${evidence(card)}; seeds ${card.seeds.join(', ')}; ${card.seconds} s`,
   ];
 }

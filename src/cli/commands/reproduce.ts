@@ -3,6 +3,7 @@ import { type AddCommand, examples, wholeNumber } from '../command.ts';
 export interface ReproduceFlags {
   seeds?: number;
   quick?: boolean;
+  tuning?: boolean;
   out?: string;
   json?: boolean;
 }
@@ -14,8 +15,12 @@ export const addReproduce: AddCommand = (program, io) =>
     .description("check a paper's directional claim at small scale and write a result card")
     .argument('[slugs...]', 'methods with a reproduction, or all; without any the list')
     .option('--seeds <n>', 'number of seeds (default: all that the reproduction names)', wholeNumber)
-    .option('--quick', 'one seed and fewer steps, to see that it runs; writes no card unless --out names one')
-    .option('--out <file>', 'where the card goes (default: results/<slug>.json; for one method)')
+    .option('--quick', 'fewer steps and one seed that is not reported, to see that it runs; writes no card')
+    .option(
+      '--tuning',
+      'the full settings on seeds that are not reported, to choose settings; writes no card',
+    )
+    .option('--out <file>', 'where the card goes (default: results/<slug>.json, none for quick and tuning runs; for one method)')
     .addHelpText(
       'after',
       examples(

@@ -3,7 +3,7 @@ import { pld } from './pld.ts';
 import { taid } from './taid.ts';
 import type { Reproduction } from './types.ts';
 
-export { plannedRun, type ReproduceOptions, reproduce } from './reproduce.ts';
+export { FIRST_TUNING_SEED, plannedRun, type ReproduceOptions, reproduce } from './reproduce.ts';
 export type { Reproduction, ResultCard } from './types.ts';
 
 /** Every reproduction, by slug. A new one is a file in this folder and a line here. */

@@ -5,14 +5,23 @@ import { contentHash } from '../../util/node/hash.ts';
 import type { Measured, Reproduction, ResultCard, RunContext } from './types.ts';
 import { judge, summarize, verdictOf } from './verdict.ts';
 
+/** Seeds from here on are for quick runs and for choosing settings; reported seeds are below. */
+export const FIRST_TUNING_SEED = 1001;
+
 export interface ReproduceOptions {
-  /** Number of seeds, from the first of the reproduction's own on; default: all of them (one with `quick`). */
+  /** Number of seeds, from the first on; default: as many as the reproduction names (one with `quick`). */
   readonly seeds?: number;
+  /** The settings of a run of a minute, on tuning seeds. */
   readonly quick?: boolean;
+  /** The full settings on tuning seeds: for choosing settings without having seen a reported seed. */
+  readonly tuning?: boolean;
 }
 
-/** The settings a run uses, with what decides about it: known, and hashed, before anything runs. */
-export function plannedRun(r: Reproduction, { seeds, quick = false }: ReproduceOptions) {
+/**
+ * The settings a run uses, with what decides about it: known, and hashed, before anything runs. Only a run that is
+ * neither quick nor for tuning sees the seeds of the reproduction.
+ */
+export function plannedRun(r: Reproduction, { seeds, quick = false, tuning = quick }: ReproduceOptions) {
   const count = seeds ?? (quick ? 1 : r.seeds.length);
   if (count < 1 || count > r.seeds.length)
     throw new DecantError('usage', 'bad number of seeds', {
@@ -21,7 +30,8 @@ export function plannedRun(r: Reproduction, { seeds, quick = false }: ReproduceO
       allowed: `1 to ${r.seeds.length}`,
     });
   const settings: unknown = quick ? { ...r.settings, ...r.quick } : r.settings;
-  const used = r.seeds.slice(0, count);
+  const pool = tuning ? r.seeds.map((_, i) => FIRST_TUNING_SEED + i) : r.seeds;
+  const used = pool.slice(0, count);
   return {
     settings,
     seeds: used,

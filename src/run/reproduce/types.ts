@@ -30,6 +30,7 @@ export interface Reproduction<S = any> {
   readonly settings: S;
   /** Overrides of the settings for a run of a minute. */
   readonly quick: Partial<S>;
+  /** Reported seeds, below 1001; quick and tuning runs use others (see `plannedRun`). */
   readonly seeds: readonly number[];
   readonly arms: Readonly<Record<string, string>>;
   readonly metrics: Readonly<Record<string, string>>;

@@ -79,7 +79,7 @@ describe('a reproduction', () => {
     differs: [],
     async run(_, _settings, seed) {
       asked.push(seed);
-      return runs[seed - 3];
+      return runs[seed % 2];
     },
   });
 
@@ -92,11 +92,21 @@ describe('a reproduction', () => {
       expect(card).toMatchObject({ seeds: [3, 4], settings: { steps: 5, width: 2 }, verdict: 'reproduced' });
       expect(card.settingsHash).toBe(plannedRun(r, {}).hash);
       const quick = await reproduce(r, context, { quick: true });
-      expect(quick).toMatchObject({ quick: true, seeds: [3], settings: { steps: 1, width: 2 } });
-      expect(asked).toEqual([3, 4, 3]);
+      expect(quick).toMatchObject({ quick: true, seeds: [1001], settings: { steps: 1, width: 2 } });
+      expect(asked).toEqual([3, 4, 1001]);
     } finally {
       await engine.close();
     }
+  });
+
+  it('quick and tuning runs never see a reported seed', () => {
+    expect(plannedRun(r, { quick: true, seeds: 2 }).seeds).toEqual([1001, 1002]);
+    expect(plannedRun(r, { tuning: true })).toMatchObject({
+      seeds: [1001, 1002],
+      settings: { steps: 5, width: 2 },
+      quick: false,
+    });
+    expect(plannedRun(r, {}).seeds).toEqual([3, 4]);
   });
 
   it('hashes whatever decides: settings, seeds, thresholds', () => {
