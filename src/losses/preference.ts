@@ -68,7 +68,7 @@ const smoothed = (z: Tensor, epsilon: number): Tensor =>
  * DPO: -(1 - ε) log σ(βh) - ε log σ(-βh). ε = 0 is DPO, ε > 0 conservative DPO (cDPO).
  *
  * @returns `[pairs]`
- * @source Rafailov et al. 2023 (2305.18290), eq. 7; Mitchell 2023 (a note on cDPO) for ε
+ * @source Rafailov et al. 2023 (2305.18290), eq. 7; Mitchell 2023 (a note on cDPO), eq. 3, for ε
  * @example
  * dpo({ chosen: constant([5]), rejected: constant([0]) }, { beta: 0.1 }) // => [0.474077]
  */
@@ -125,7 +125,7 @@ export function ipo(r: LogRatios, { beta = 0.1 }: BetaOption = {}): Tensor {
  * pair's distribution to the smoothed label.
  *
  * @returns `[pairs]`
- * @source Ji et al. 2024 (2402.00856); ε 1e-3 when it is 0
+ * @source Ji et al. 2024 (2402.00856), eq. 16; ε 1e-3 when it is 0
  * @example
  * exoPair({ chosen: constant([0]), rejected: constant([0]) }, { labelSmoothing: 0.5 }) // => [0]
  */
@@ -212,7 +212,7 @@ export const aotUnpaired = (r: LogRatios, { beta = 0.1, labelSmoothing = 0 }: Sm
  * APO-zero: 1 - σ(βρ_w) + σ(βρ_l): chosen up, rejected down.
  *
  * @returns `[pairs]`, 0 to 2
- * @source D'Oosterlinck et al. 2024 (2408.06266)
+ * @source D'Oosterlinck et al. 2024 (2408.06266), eq. 7
  * @example
  * apoZero({ chosen: constant([0]), rejected: constant([0]) }) // => [1]
  */
@@ -223,7 +223,7 @@ export const apoZero = (r: LogRatios, { beta = 0.1 }: BetaOption = {}): Tensor =
  * APO-down: σ(βρ_w) + 1 - σ(βh): both down, the rejected one more.
  *
  * @returns `[pairs]`, 0 to 2
- * @source D'Oosterlinck et al. 2024 (2408.06266)
+ * @source D'Oosterlinck et al. 2024 (2408.06266), eq. 8
  * @example
  * apoDown({ chosen: constant([0]), rejected: constant([0]) }) // => [1]
  */

@@ -97,7 +97,7 @@ export function alphaPo(
  * @param chosenMeanLogp `[pairs]`, < 0
  * @param rejectedMeanLogp `[pairs]`, < 0
  * @returns `[pairs]`
- * @source Hong et al. 2024 (2403.07691), eq. 6 and 7 (there λ for β)
+ * @source Hong et al. 2024 (2403.07691), eq. 4 for the odds, 6 and 7 (there λ for β)
  * @example
  * orpo(constant([-1]), constant([-1])) // => [0.069315]
  */

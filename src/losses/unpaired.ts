@@ -45,7 +45,7 @@ export const ktoReferencePoint = (mismatchedRatio: Tensor): Tensor =>
  * @param referencePoint z0, a scalar; {@link ktoReferencePoint}
  * @param options λ: keep λ_D n_D / (λ_U n_U) within 1 to 4/3
  * @returns `[n]`, 0 to λ
- * @source Ethayarajh et al. 2024 (2402.01306)
+ * @source Ethayarajh et al. 2024 (2402.01306), eq. 7
  * @example
  * kto(constant([0]), true, constant(0)) // => [0.5]
  */
@@ -64,7 +64,7 @@ export function kto(
  *
  * @param ratio ρ `[n]`
  * @returns `[n]`
- * @source D'Oosterlinck et al. 2024 (2408.06266), split into its halves
+ * @source D'Oosterlinck et al. 2024 (2408.06266), eq. 7 split into its halves
  * @example
  * apoZeroUnpaired(constant([0]), false) // => [0.5]
  */
