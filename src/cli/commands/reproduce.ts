@@ -20,7 +20,10 @@ export const addReproduce: AddCommand = (program, io) =>
       '--tuning',
       'the full settings on seeds that are not reported, to choose settings; writes no card',
     )
-    .option('--out <file>', 'where the card goes (default: results/<slug>.json, none for quick and tuning runs; for one method)')
+    .option(
+      '--out <file>',
+      'where the card goes (default: results/<slug>.json, none for quick and tuning runs; for one method)',
+    )
     .addHelpText(
       'after',
       examples(
