@@ -1,3 +1,4 @@
+import { ffG2m } from './graph/ff-g2m.ts';
 import { taid } from './language/taid.ts';
 import { dist } from './logits/dist.ts';
 import { dkd } from './logits/dkd.ts';
@@ -6,8 +7,13 @@ import { logitStandardization } from './logits/logit-standardization.ts';
 import { nkd } from './logits/nkd.ts';
 import { pld } from './logits/pld.ts';
 import type { Method } from './method.ts';
+import { listwiseKlDistillation } from './ranking/listwise-kl.ts';
+import { marginMseDistillation } from './ranking/margin-mse.ts';
+import { ranknet } from './ranking/ranknet.ts';
+import { ranknetKd } from './ranking/ranknet-kd.ts';
+import { scoreMse } from './ranking/score-mse.ts';
 
 /** Every method with a loss, by slug. A new one is a file in its family's folder and a line here. */
 export const methods: Readonly<Record<string, Method>> = Object.fromEntries(
-  [kd, supervised, dkd, nkd, dist, logitStandardization, pld, taid].map((m) => [m.slug, m]),
+  [kd, supervised, dkd, nkd, dist, logitStandardization, pld, taid, ffG2m].map((m) => [m.slug, m]),
 );

@@ -19,6 +19,9 @@ export const column = {
   topkLogp: 'teacher/topk/logp',
   hidden: (path: string): string => `teacher/hidden/${path}`,
   score: 'teacher/score',
+  /** Ends of a graph's edges, int32 `[edges]`, both directions; node i is row i of the batch. */
+  edgeSource: 'graph/source',
+  edgeTarget: 'graph/target',
 } as const;
 
 type Columns = Readonly<Record<string, Tensor>>;

@@ -1,14 +1,18 @@
 import { beamVectors } from '../generate/beam.vectors.ts';
 import { lossVectors, type Vector } from '../losses/vectors/index.ts';
 import { subclassVectors } from './features/subclass.vectors.ts';
+import { ffG2mVectors } from './graph/ff-g2m.vectors.ts';
 import { taidVectors } from './language/taid.vectors.ts';
 import { pldVectors } from './logits/pld.vectors.ts';
+import { marginMseVectors } from './ranking/margin-mse.vectors.ts';
 
 /** Golden-vector functions of the whole project: lists that stand beside what they call. A new list is added here. */
 export const allVectors: readonly Vector[] = [
   ...lossVectors,
   ...beamVectors,
+  ...marginMseVectors,
   ...pldVectors,
   ...taidVectors,
   ...subclassVectors,
+  ...ffG2mVectors,
 ];

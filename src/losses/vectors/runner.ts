@@ -147,7 +147,7 @@ async function evaluate(
           });
         });
         out.push(...gradients(y.rank === 0 ? y : sum(y), xs));
-        for (const name of g.inputs) slots.push({ path: [...g.path, name] });
+        for (const name of g.inputs) slots.push({ path: g.single ? g.path : [...g.path, name] });
       }
       return out;
     },
@@ -171,6 +171,8 @@ interface WantedGradient {
   path: string[];
   output: string;
   inputs: string[];
+  /** The gradient stands at the path itself, not under its input's name. */
+  single?: boolean;
 }
 
 /** Gradient entries of the file: `{grads: {x: …}}`, nested by output `{grads: {out: {x: …}}}`, or `out_grads: {x: …}`. */
@@ -183,7 +185,10 @@ function wantedGradients(vector: DifferentiableVector, c: VectorCase): WantedGra
     const nested = entries.filter(([, v]) => typeof v === 'object' && v !== null && !Array.isArray(v));
     const flat = entries.filter(([, v]) => Array.isArray(v) || typeof v === 'number').map(([k]) => k);
     const fallback = key === 'grads' ? 'loss' : key.slice(0, -'_grads'.length);
-    if (flat.length > 0)
+    if (vector.gradientsBy !== undefined) {
+      const inputs = [vector.gradientsBy];
+      for (const output of flat) wanted.push({ path: [key, output], output, inputs, single: true });
+    } else if (flat.length > 0)
       wanted.push({ path: [key], output: vector.gradients?.[key] ?? fallback, inputs: flat });
     for (const [output, v] of nested) {
       wanted.push({

@@ -45,6 +45,8 @@ export interface DifferentiableVector extends VectorBase {
    */
   readonly run: (inputs: Record<string, Tensor>, c: CaseReader) => Record<string, Tensor | Json>;
   readonly gradients?: Readonly<Record<string, string>>;
+  /** For files that list gradients by output (`grads: {total: …, low: …}`): the input they are all taken by. */
+  readonly gradientsBy?: string;
 }
 
 /** A case of host code: input to output, once. */

@@ -37,7 +37,7 @@ export const kd = defineMethod({
     ],
   },
   needs: {
-    tasks: ['classify', 'image-classify', 'generate'],
+    tasks: ['classify', 'image-classify', 'generate', 'node-classify'],
     signals: [['logits'], ['topk']],
     labels: 'optional',
     sameVocabulary: true,
@@ -77,7 +77,7 @@ export const supervised = defineMethod({
     deviations: [],
   },
   needs: {
-    tasks: ['classify', 'image-classify', 'generate'],
+    tasks: ['classify', 'image-classify', 'generate', 'node-classify'],
     signals: [],
     labels: 'required',
     sameVocabulary: false,

@@ -14,6 +14,17 @@ const normals = (rng: Rng, shape: readonly number[], scale = 1): NDArray =>
     shape,
   );
 
+/** A task whose batch is one whole graph: rows are nodes, and edges stand beside them. */
+export const isGraph = (task: string): boolean => task === 'node-classify';
+
+/** A path through the rows and one longer edge, in both directions; the last row has no neighbour. */
+const EDGES = [
+  [0, 1],
+  [1, 2],
+  [2, 3],
+  [0, 3],
+] as const;
+
 /** A method that scores every token, rather than one class per example. */
 export const isLanguage = (task: string): boolean => task === 'generate';
 
@@ -30,7 +41,8 @@ export function randomColumns(
   const { rows, tokens, classes } = SIZES;
   const places = isLanguage(task) ? [rows, tokens] : [rows];
   const count = places.reduce((a, b) => a * b, 1);
-  const labels = Int32Array.from({ length: count }, () => rng.int(classes));
+  // a list of candidates has its labelled one in the first place
+  const labels = Int32Array.from({ length: count }, () => (task === 'rank' ? 0 : rng.int(classes)));
   const partly = method.needs.labels === 'required' ? labels : labels.map((l, i) => (i === 1 ? -100 : l));
   const kept = Float32Array.from({ length: count }, (_, i) => (isLanguage(task) && i % 4 === 3 ? 0 : 1));
   const columns: Columns = {
@@ -41,9 +53,19 @@ export function randomColumns(
       [rows],
     ),
     ...(isLanguage(task) ? { 'mask/tokens': ndarray(kept, places) } : {}),
+    ...(isGraph(task) ? edgeColumns() : {}),
   };
   const signals = method.needs.signals[0] ?? [];
   if (signals.includes('logits')) columns[column.teacherLogits] = normals(rng, [...places, classes], 2);
-  if (signals.includes('score')) columns[column.score] = normals(rng, [rows]);
+  if (signals.includes('score'))
+    columns[column.score] = normals(rng, task === 'rank' ? [rows, classes] : [rows]);
   return { columns, logits: normals(rng, [...places, classes], 1.5) };
+}
+
+function edgeColumns(): Columns {
+  const ints = (ids: number[]): NDArray => ndarray(Int32Array.from(ids), [ids.length]);
+  return {
+    [column.edgeSource]: ints(EDGES.flatMap(([a, b]) => [a, b])),
+    [column.edgeTarget]: ints(EDGES.flatMap(([a, b]) => [b, a])),
+  };
 }

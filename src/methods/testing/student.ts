@@ -8,7 +8,7 @@ import { prefixed } from '../../nn/params.ts';
 import type { Scope } from '../../nn/scope.ts';
 import type { BatchSource } from '../../train/batches.ts';
 import { createRng } from '../../util/rng.ts';
-import { type Columns, isLanguage, SIZES } from './inputs.ts';
+import { type Columns, isGraph, isLanguage, SIZES } from './inputs.ts';
 
 /** The smallest student of a task: an MLP on features, or a bigram model on tokens. */
 export function studentFor(task: string): AnyModel {
@@ -48,6 +48,7 @@ export function rowSource(task: string, columns: Columns): BatchSource {
           ),
         }),
   };
+  if (isGraph(task)) return { size: 1, collate: () => all };
   return {
     size: rows,
     collate: (ids) => Object.fromEntries(Object.entries(all).map(([n, a]) => [n, takeRows(a, ids)])),
