@@ -111,3 +111,35 @@ export function rankingSummary(
     withoutRelevant: queries.length - judged.length,
   };
 }
+
+export interface QueryFigures {
+  ndcg: number;
+  mrr: number;
+  recall: number;
+}
+
+export interface FigureOptions {
+  /** Places that nDCG and MRR look at. Default 10. */
+  k?: number;
+  /** Places that recall looks at. Default k. */
+  recallAt?: number;
+  /** Smallest grade that counts as relevant for MRR and recall; default every grade above 0. */
+  relevantFrom?: number;
+}
+
+/**
+ * nDCG@k with linear gain, MRR@k and recall of one query's ranking. A query without anything relevant scores 0, as in
+ * trec_eval; leave such queries out before where that is wanted.
+ */
+export function queryFigures(
+  { scores, relevance }: RankedQuery,
+  { k = 10, recallAt: depth = k, relevantFrom }: FigureOptions = {},
+): QueryFigures {
+  const relevant =
+    relevantFrom === undefined ? relevance : Array.from(relevance, (g) => (g >= relevantFrom ? 1 : 0));
+  return {
+    ndcg: ndcg(scores, relevance, k) || 0,
+    mrr: reciprocalRank(scores, relevant, k),
+    recall: recallAt(scores, relevant, depth) || 0,
+  };
+}

@@ -12,6 +12,7 @@ import { dualEncoder } from './models/dual-encoder.ts';
 import { type GatConfig, gat } from './models/gat.ts';
 import { gcn } from './models/gcn.ts';
 import { gpt2 } from './models/gpt2.ts';
+import { type KernelPoolingConfig, kernelPooling } from './models/kernel-pooling.ts';
 import { type DecoderModel, llama } from './models/llama.ts';
 import { type MlpConfig, mlp } from './models/mlp.ts';
 import { prett } from './models/prett.ts';
@@ -21,6 +22,7 @@ import { sentenceEncoder } from './models/sentence.ts';
 import { textCnn } from './models/text-cnn.ts';
 import { type UnetConfig, unet } from './models/unet.ts';
 import { vit } from './models/vit.ts';
+import { foldSubclasses, withOutputs } from './subclasses.ts';
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -57,6 +59,7 @@ const ARCHITECTURES: Record<string, (c: Config) => AnyModel | DecoderModel> = {
   DualEncoder: (c) => dualEncoder(c),
   HF_ColBERT: (c) => colbert(c),
   PrettForSequenceClassification: (c) => prett(c),
+  KernelPooling: (c) => kernelPooling(c as unknown as Partial<KernelPoolingConfig>),
   Gcn: (c) => gcn(c as unknown as GnnConfig),
   GraphSage: (c) => graphSage(c as unknown as GnnConfig),
   Gat: (c) => gat(c as unknown as GatConfig),
@@ -79,7 +82,25 @@ export function modelFromConfig(config: Config): AnyModel | DecoderModel {
       fix: 'use an ONNX file of the model, or one of these architectures',
     });
   }
-  return make(config);
+  const subclasses = Number(config.subclasses ?? 1);
+  if (subclasses <= 1) return make(config);
+  const classes = outputsOf(config);
+  const wide = make(withOutputs(config, classes * subclasses));
+  if (isDecoder(wide))
+    throw new DecantError('model', 'only classifiers have subclasses', {
+      at: 'config.json: subclasses',
+      seen: name,
+    });
+  return foldSubclasses(wide, config, classes, subclasses);
+}
+
+/** Number of classes of any classifier's configuration. */
+const outputsOf = (c: Config): number =>
+  [c.outputs, c.classes].find((n) => typeof n === 'number') ?? labelsOf(c);
+
+/** The same classifier with several outputs per class (see `foldSubclasses`), its head that much wider. */
+export function withSubclasses(model: AnyModel, subclasses: number): AnyModel {
+  return modelFromConfig({ ...model.config, subclasses }) as AnyModel;
 }
 
 export const isDecoder = (m: AnyModel | DecoderModel): m is DecoderModel => 'shape' in m && 'vocab' in m;

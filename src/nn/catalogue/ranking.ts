@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { colbert } from '../models/colbert.ts';
 import { crossEncoder } from '../models/cross-encoder.ts';
 import { dualEncoder } from '../models/dual-encoder.ts';
+import { kernelDefaults, kernelPooling } from '../models/kernel-pooling.ts';
 import { prett } from '../models/prett.ts';
 import { sentenceEncoder } from '../models/sentence.ts';
 import { type Architecture, define, encoderOptions, positive, textInfo } from './define.ts';
@@ -66,6 +67,21 @@ export const rankingModels: Readonly<Record<string, Architecture>> = {
     summary: 'a vector per token and MaxSim between them (late interaction)',
     options: encoderOptions.extend({ dim: positive.default(64).describe('width of a token vector') }),
     make: (o, info) => colbert({ ...bertConfigOf(o, info), dim: o.dim }),
+  }),
+  'kernel-pooling': define({
+    tasks: ['rank'],
+    summary:
+      'soft counts of matching words (K-NRM; TK with layers): learns from little data, good as a teacher',
+    options: encoderOptions.extend({
+      layers: z
+        .int()
+        .nonnegative()
+        .default(0)
+        .describe('transformer layers that put words into context; 0 compares words alone'),
+      hidden: positive.default(64).describe('width of a word vector'),
+      sigma: z.number().positive().default(kernelDefaults.sigma).describe('width of the kernels'),
+    }),
+    make: ({ sigma, ...o }, info) => kernelPooling({ ...bertConfigOf(o, info), sigma }),
   }),
   prett: define({
     tasks: ['rank'],

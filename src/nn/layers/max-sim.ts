@@ -1,7 +1,7 @@
 import {
+  cast,
   dimMul,
   expandDims,
-  lift,
   matmul,
   max,
   mul,
@@ -33,8 +33,8 @@ export function maxSim({ query, documents, queryMask, documentMask }: LateIntera
   const flat = reshape(documents, [batch, dimMul(docs, tokens), width]);
   const products = matmul(query, flat, { transB: true });
   let scores = reshape(products, [batch, query.shape[1], docs, tokens]);
-  if (documentMask) scores = where(notEqual(expandDims(documentMask, 1), 0), scores, lift(PADDED));
+  if (documentMask) scores = where(notEqual(expandDims(documentMask, 1), 0), scores, PADDED);
   let best = max(scores, 3);
-  if (queryMask) best = mul(best, expandDims(realTokens(queryMask), 2));
+  if (queryMask) best = mul(best, expandDims(cast(realTokens(queryMask), best.dtype), 2));
   return sum(best, 1);
 }
