@@ -36,7 +36,7 @@ export async function serveCommand(folder: string, flags: ServeFlags, io: Io): P
     );
   const routes =
     model.kind === 'classifier'
-      ? ['POST /classify']
+      ? ['POST /classify', ...(model.predictor?.kind === 'text' ? ['POST /v1/chat/completions'] : [])]
       : model.kind === 'embedder'
         ? ['POST /v1/embeddings']
         : ['POST /v1/completions', ...(model.language?.chat ? ['POST /v1/chat/completions'] : [])];

@@ -2,6 +2,7 @@ import { DecantError } from '../util/errors.ts';
 import { type ColumnPlan, planColumns } from './columns.ts';
 import { toExample } from './examples.ts';
 import { excerpt } from './problems.ts';
+import { roles } from './roles.ts';
 import { concatenated, type OpenOptions, openReference, parseReference } from './sources/open.ts';
 import type { DataSpec, SplitSpec } from './spec.ts';
 import {
@@ -46,6 +47,7 @@ export interface OpenedSplit {
   source: Source;
   set: SourceSet;
   limit?: number;
+  unlabelled?: boolean;
 }
 
 /** Names under which a set's own split is looked for, per split of the recipe. */
@@ -79,6 +81,7 @@ export async function openSplit(name: string, spec: SplitSpec, opener: Opener): 
     set: first.set,
     source: opened.length === 1 ? first.source : concatenated(opened.map((o) => o.source)),
     limit: spec.limit,
+    unlabelled: spec.unlabelled,
   };
 }
 
@@ -94,7 +97,13 @@ export interface RowReader {
 }
 
 /** Rows of a split as examples without class indices (the label as written is beside), or as problems. */
-export function createReader(split: OpenedSplit, task: Task, spec: DataSpec, unlabelled: boolean): RowReader {
+export function createReader(
+  split: OpenedSplit,
+  task: Task,
+  spec: DataSpec,
+  mayLackAnswers: boolean,
+): RowReader {
+  const unlabelled = mayLackAnswers || split.unlabelled === true;
   const reader: RowReader = {
     async *read() {
       let position = 0;
@@ -119,7 +128,7 @@ export function createReader(split: OpenedSplit, task: Task, spec: DataSpec, unl
           const made = toExample(item, { plan, normalize: spec.normalize, unlabelled });
           return 'problem' in made
             ? { row, problem: { ...made.problem, split: split.name } }
-            : { row, ...made };
+            : { row, ...(split.unlabelled ? { example: withoutGold(made.example, plan) } : made) };
         });
       }
     },
@@ -147,6 +156,14 @@ function planFor(
     unlabelled,
     at: split.source.label,
   });
+}
+
+/** An example as if nobody had said what its answer is. */
+function withoutGold(example: Example, plan: ColumnPlan): Example {
+  const gold = new Set<string>(plan.form.gold.map((role) => roles[role].field));
+  return Object.fromEntries(
+    Object.entries(example).filter(([field]) => !gold.has(field)),
+  ) as unknown as Example;
 }
 
 /** An unlabelled split need not have the columns of the answers. */

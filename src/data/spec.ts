@@ -11,6 +11,8 @@ export interface SplitSpec {
   source: string | string[];
   /** At most this many examples, a seeded stratified sample. */
   limit?: number;
+  /** Labels are not looked at, as if nobody had given them. */
+  unlabelled?: boolean;
 }
 
 /** The `data` section of a recipe with its defaults filled in. */

@@ -76,7 +76,7 @@ export async function openApiTeacher(
     });
     const labelsOnly = settings.signals !== undefined && !settings.signals.includes('topk');
     const wanted = labelsOnly ? 0 : (settings.topLogprobs ?? 20);
-    const capabilities = context.capabilities ?? (await probe(client, wanted));
+    const capabilities = context.capabilities ?? (await probe(client, wanted, context.classes));
     const classifier = apiClassifier(client, capabilities, {
       classes: context.classes,
       prompt: settings.prompt,

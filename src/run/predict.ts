@@ -42,6 +42,8 @@ export interface Predictor {
     inputs: readonly (string | Example)[],
     options?: Pick<PredictOptions, 'topK'>,
   ): Promise<Prediction[]>;
+  /** Tokens that the model reads of a text, before it is cut; 0 where it reads no tokens. */
+  countTokens(text: string): number;
   close(): Promise<void>;
 }
 
@@ -145,6 +147,7 @@ export async function openPredictor(path: string, options: PredictOptions = {}):
         return { ...top[0], top };
       });
     },
+    countTokens: (text) => tokenizer?.encode(text).length ?? 0,
     close: () => session.release(),
   };
 }

@@ -3,7 +3,9 @@ import type { Context, Hono } from 'hono';
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming';
 import { z } from 'zod';
 import { createStreamDecoder } from '../data/tokenizer/stream.ts';
+import { jsonConstraint } from '../generate/constraint.ts';
 import {
+  type Constraint,
   type GenerateOptions,
   type Generation,
   generate,
@@ -44,11 +46,22 @@ const chatBody = z.object({
   max_completion_tokens: z.int().positive().optional(),
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(100).nullish(),
+  response_format: z
+    .discriminatedUnion('type', [
+      z.object({ type: z.literal('text') }),
+      z.object({ type: z.literal('json_object') }),
+      z.object({
+        type: z.literal('json_schema'),
+        json_schema: z.object({ schema: z.record(z.string(), z.unknown()) }),
+      }),
+    ])
+    .nullish(),
 });
 type Sampling = z.infer<typeof completionBody> | z.infer<typeof chatBody>;
 
 /** OpenAI's completions and chat completions for a language model, with log-probabilities and streaming. */
 export function languageRoutes(app: Hono<ServeEnv>, name: string, model: LanguageModel): void {
+  const constraintOf = rememberedConstraints(model);
   app.post('/v1/completions', async (c) => {
     const body = await read(c, completionBody);
     const prompts = typeof body.prompt === 'string' ? [body.prompt] : body.prompt;
@@ -99,13 +112,10 @@ export function languageRoutes(app: Hono<ServeEnv>, name: string, model: Languag
       throw new DecantError('usage', 'this model has no chat template', { fix: 'use /v1/completions' });
     const prompt = encodePrompt(model, model.chat(body.messages), false);
     const top = body.logprobs ? (body.top_logprobs ?? 0) : undefined;
-    const options = optionsOf(
-      model,
-      body,
-      top,
-      prompt.length,
-      body.max_completion_tokens ?? body.max_tokens ?? 128,
-    );
+    const options = {
+      ...optionsOf(model, body, top, prompt.length, body.max_completion_tokens ?? body.max_tokens ?? 128),
+      constraint: constraintOf(body.response_format),
+    };
     if (body.stream) {
       return streamed(c, model, [prompt], options, (text, finish) => ({
         id: '',
@@ -130,6 +140,21 @@ export function languageRoutes(app: Hono<ServeEnv>, name: string, model: Languag
       usage: usage([prompt], [samples]),
     });
   });
+}
+
+/** Constraints by their schema, the newest few: a labelling run sends the same one with every request. */
+function rememberedConstraints(model: LanguageModel) {
+  const known = new Map<string, Constraint>();
+  return (format: z.infer<typeof chatBody>['response_format']): Constraint | undefined => {
+    if (!format || format.type === 'text') return undefined;
+    const schema = format.type === 'json_object' ? { type: 'object' as const } : format.json_schema.schema;
+    const key = JSON.stringify(schema);
+    const constraint = known.get(key) ?? jsonConstraint(schema, model.tokenizer);
+    known.delete(key);
+    known.set(key, constraint);
+    if (known.size > 16) known.delete(known.keys().next().value!);
+    return constraint;
+  };
 }
 
 const nothing: Generation = { ids: [], logp: [], top: [], text: '', finish: 'length' };

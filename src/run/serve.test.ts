@@ -287,6 +287,41 @@ describe('a served language model', () => {
     expect(events.map((e) => e.choices[0].delta.content ?? '').join('')).toBe(same.choices[0].text);
   });
 
+  it('keeps an answer inside the schema that is asked for', async () => {
+    await writeTinyLanguageModel(path('json'), { alphabet: '{}":_b' });
+    const model = await openServedModel(path('json'));
+    const app = createApp(model);
+    const schema = {
+      type: 'object',
+      properties: { label: { type: 'string', enum: ['card', 'transfer', 'card_lost'] } },
+      required: ['label'],
+      additionalProperties: false,
+    };
+    const found = new Set<string>();
+    for (const temperature of [0, 2]) {
+      const body = {
+        messages: [{ role: 'user', content: 'my card' }],
+        ...{ max_tokens: 30, temperature, n: 6, seed: 5, logprobs: true, top_logprobs: 3 },
+        response_format: { type: 'json_schema', json_schema: { name: 'x', schema } },
+      };
+      for (const choice of (await json(await post(app, '/v1/chat/completions', body))).choices) {
+        const value = JSON.parse(choice.message.content);
+        expect(Object.keys(value)).toEqual(['label']);
+        expect(schema.properties.label.enum).toContain(value.label);
+        found.add(value.label);
+      }
+    }
+    expect(found.size).toBeGreaterThan(1);
+    const strange = { type: 'object', patternProperties: {} };
+    const refused = await post(app, '/v1/chat/completions', {
+      messages: [{ role: 'user', content: 'my card' }],
+      response_format: { type: 'json_schema', json_schema: { name: 'x', schema: strange } },
+    });
+    expect(refused.status).toBe(400);
+    expect((await json(refused)).error.message).toMatch(/patternProperties/);
+    await model.close();
+  });
+
   it('says what it cannot do', async () => {
     await writeTinyLanguageModel(path('plain'), { chat: false });
     const plain = await openServedModel(path('plain'));

@@ -7,6 +7,7 @@ import { bodyLimit } from 'hono/body-limit';
 import PQueue from 'p-queue';
 import { z } from 'zod';
 import { DecantError, isDecantError } from '../util/errors.ts';
+import { classifierRoutes } from './serve-classifier.ts';
 import { languageRoutes } from './serve-language.ts';
 import { createMetrics } from './serve-metrics.ts';
 import type { ServedModel } from './served-model.ts';
@@ -44,7 +45,6 @@ const embeddingsBody = z.object({
   encoding_format: z.enum(['float', 'base64']).optional(),
   user: z.string().optional(),
 });
-const classifyBody = z.strictObject({ input: texts, top_k: z.int().positive().max(1000).optional() });
 
 /** The HTTP interface of a model, without a socket: what `serve` listens with, and what tests call. */
 export function createApp(model: ServedModel, options: ServeOptions = {}): Hono<ServeEnv> {
@@ -96,15 +96,7 @@ export function createApp(model: ServedModel, options: ServeOptions = {}): Hono<
   app.get('/v1/models', (c) =>
     c.json({ object: 'list', data: [{ id: model.name, object: 'model', created: 0, owned_by: 'decant' }] }),
   );
-  const { predictor } = model;
-  if (predictor) {
-    app.post('/classify', async (c) => {
-      const body = await read(c, classifyBody);
-      const list = typeof body.input === 'string' ? [body.input] : body.input;
-      const found = await predictor.predict(list, { topK: body.top_k ?? 1 });
-      return c.json({ model: model.name, classes: predictor.classes, results: found });
-    });
-  }
+  if (model.predictor) classifierRoutes(app, model.name, model.predictor);
   const { embedder } = model;
   if (embedder) {
     app.post('/v1/embeddings', async (c) => {

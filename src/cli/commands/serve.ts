@@ -14,7 +14,9 @@ export interface ServeFlags {
 export const addServe: AddCommand = (program, io) =>
   program
     .command('serve')
-    .description('serve a student over HTTP: classify, or OpenAI-compatible completions for language models')
+    .description(
+      'serve a student over HTTP: classify, embeddings, and OpenAI-compatible chat and completions',
+    )
     .argument('<folder>', 'model folder, or the folder of a run')
     .option('--host <host>', 'address to listen on; only this machine by default', '127.0.0.1')
     .option('-p, --port <port>', 'port, 0 for any free one', wholeNumber, 8080)

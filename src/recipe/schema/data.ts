@@ -14,6 +14,7 @@ const split = z.strictObject({
     .union([reference, z.array(reference).min(1)])
     .describe('where the rows come from; a list is read one after the other'),
   limit: z.int().positive().optional().describe('use at most this many rows, a seeded stratified sample'),
+  unlabelled: z.boolean().optional().describe('read without labels or responses, as if nobody had given any'),
 });
 const splitInput = z.union([reference, split]);
 

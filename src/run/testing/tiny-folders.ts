@@ -47,8 +47,11 @@ export const CHAT_TEMPLATE =
   "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
 
 /** A GPT-2 with random, sharp weights over the characters of a few texts. */
-export async function writeTinyLanguageModel(path: string, options: { chat?: boolean; seed?: number } = {}) {
-  const alphabet = [...TEXTS, 'user: assistant: system:\n'];
+export async function writeTinyLanguageModel(
+  path: string,
+  options: { chat?: boolean; seed?: number; alphabet?: string } = {},
+) {
+  const alphabet = [...TEXTS, 'user: assistant: system:\n', options.alphabet ?? ''];
   const files = trainTokenizer('char', alphabet, { vocabSize: 64, maxLength: 64 });
   const vocab = Object.keys((files.tokenizer as { model: { vocab: object } }).model.vocab).length;
   const model = gpt2({ vocab_size: vocab, n_positions: 64, n_embd: 32, n_layer: 2, n_head: 4 });

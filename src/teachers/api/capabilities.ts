@@ -20,18 +20,37 @@ export const signalsOf = (c: Capabilities): SignalKind[] => [
   ...(c.topk > 0 ? (['topk'] as const) : []),
 ];
 
-const colours = ['red', 'blue'];
-const probeSchema = (mode: AnswerSchema['mode']): AnswerSchema => ({
-  name: 'colour',
+/** A question that any model can answer, with a schema of one enum. */
+interface Trial {
+  ask: string;
+  member: string;
+  names: readonly string[];
+}
+
+const colours: Trial = {
+  ask: 'Is a ripe tomato red or blue? Answer with JSON: {"colour": "red"} or {"colour": "blue"}.',
+  member: 'colour',
+  names: ['red', 'blue'],
+};
+
+/** With the names that the real questions will use: some servers know no others, or limit how many there may be. */
+const withNames = (names: readonly string[]): Trial => ({
+  ask: `Choose any one of these names: ${names.join(', ')}. Answer with JSON: {"label": "..."}`,
+  member: 'label',
+  names,
+});
+
+const probeSchema = (mode: AnswerSchema['mode'], { member, names }: Trial): AnswerSchema => ({
+  name: member,
   mode,
   schema: {
     type: 'object',
-    properties: { colour: { type: 'string', enum: colours } },
-    required: ['colour'],
+    properties: { [member]: { type: 'string', enum: names } },
+    required: [member],
     additionalProperties: false,
   },
   problem: (value) =>
-    colours.includes((value as { colour?: string }).colour ?? '') ? undefined : 'not of the schema',
+    names.includes((value as Record<string, string>)[member] ?? '') ? undefined : 'not of the schema',
 });
 
 /**
@@ -39,11 +58,18 @@ const probeSchema = (mode: AnswerSchema['mode']): AnswerSchema => ({
  * second look asks only what was refused before, which costs nothing.
  *
  * @param wanted log-probabilities per token to try first; 0: do not ask for any
+ * @param classes names that will be asked for, where there are any
  */
-export async function probe(client: ApiClient, wanted = 20): Promise<Capabilities> {
+export async function probe(
+  client: ApiClient,
+  wanted = 20,
+  classes?: readonly string[],
+): Promise<Capabilities> {
   const { model } = client;
-  const sampling = { model, temperature: 0, maxTokens: 24 };
-  const ask = 'Is a ripe tomato red or blue? Answer with JSON: {"colour": "red"} or {"colour": "blue"}.';
+  const trial = classes ? withNames(classes) : colours;
+  const longest = Math.max(...trial.names.map((n) => Buffer.byteLength(n)));
+  const sampling = { model, temperature: 0, maxTokens: longest + 20 };
+  const { ask } = trial;
   const messages = [{ role: 'user' as const, content: ask }];
   const problems: string[] = [];
   const tops = wanted > 0 ? [...new Set([wanted, Math.min(wanted, 5), 1])] : [];
@@ -51,7 +77,7 @@ export async function probe(client: ApiClient, wanted = 20): Promise<Capabilitie
   let schema: AnswerSchema['mode'] = 'none';
   let chat = false;
   for (const mode of ['json_schema', 'json_object', 'none'] as const) {
-    const question = chatQuestion(messages, sampling, mode === 'none' ? undefined : probeSchema(mode));
+    const question = chatQuestion(messages, sampling, mode === 'none' ? undefined : probeSchema(mode, trial));
     const answer = await client.ask(question);
     if (answer.ok) {
       chat = true;
