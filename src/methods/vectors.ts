@@ -1,4 +1,5 @@
 import { beamVectors } from '../generate/beam.vectors.ts';
+import { samplerVectors } from '../generate/diffusion/diffusion.vectors.ts';
 import { lossVectors, type Vector } from '../losses/vectors/index.ts';
 import { subclassVectors } from './features/subclass.vectors.ts';
 import { ffG2mVectors } from './graph/ff-g2m.vectors.ts';
@@ -10,6 +11,7 @@ import { marginMseVectors } from './ranking/margin-mse.vectors.ts';
 export const allVectors: readonly Vector[] = [
   ...lossVectors,
   ...beamVectors,
+  ...samplerVectors,
   ...marginMseVectors,
   ...pldVectors,
   ...taidVectors,

@@ -1,5 +1,6 @@
 import { classificationVectors } from '../classification.vectors.ts';
 import { contrastiveVectors } from '../contrastive.vectors.ts';
+import { diffusionVectors } from '../diffusion/diffusion.vectors.ts';
 import { divergenceVectors } from '../divergences.vectors.ts';
 import { featureVectors } from '../features.vectors.ts';
 import { miniLmVectors } from '../minilm.vectors.ts';
@@ -19,6 +20,7 @@ export * from './types.ts';
 export const lossVectors: readonly Vector[] = [
   ...classificationVectors,
   ...contrastiveVectors,
+  ...diffusionVectors,
   ...divergenceVectors,
   ...featureVectors,
   ...miniLmVectors,

@@ -1,0 +1,118 @@
+import {
+  abs,
+  add,
+  div,
+  maximum,
+  mul,
+  reciprocal,
+  sqrt,
+  square,
+  stopGradient,
+  sub,
+  type Tensor,
+} from '../../graph/index.ts';
+import { perRow, rowMean } from './process.ts';
+
+/** Noise levels of EDM (Karras et al. 2022), where x = x₀ + σ ε. */
+export interface KarrasRange {
+  readonly sigmaMin: number;
+  readonly sigmaMax: number;
+  /** How strongly points crowd at little noise; 7 in EDM. */
+  readonly rho: number;
+}
+
+/** σ at a share u of the way from σ_max (0) to σ_min (1): (σ_max^(1/ρ) + u (σ_min^(1/ρ) - σ_max^(1/ρ)))^ρ. */
+export function karrasSigma(u: number, { sigmaMin, sigmaMax, rho }: KarrasRange): number {
+  const [top, bottom] = [sigmaMax ** (1 / rho), sigmaMin ** (1 / rho)];
+  return (top + u * (bottom - top)) ** rho;
+}
+
+/**
+ * Factors around a network in σ space, `[batch]`: D(x, σ) = c_skip x + c_out net(c_in x). With `sigmaMin` those of a
+ * consistency function, which is the identity at σ_min (Song et al. 2023).
+ */
+export function edmScalings(
+  sigma: Tensor,
+  { sigmaData, sigmaMin = 0 }: { sigmaData: number; sigmaMin?: number },
+): { skip: Tensor; out: Tensor; in: Tensor } {
+  const d2 = sigmaData ** 2;
+  const above = sigmaMin === 0 ? sigma : sub(sigma, sigmaMin);
+  const total = sqrt(add(square(sigma), d2));
+  return {
+    skip: div(d2, add(square(above), d2)),
+    out: div(mul(above, sigmaData), total),
+    in: reciprocal(total),
+  };
+}
+
+/** Clean samples out of noisy ones `[batch, ...]` at σ `[batch]`. */
+export type SigmaDenoiser = (x: Tensor, sigma: Tensor) => Tensor;
+
+const move = (x: Tensor, direction: Tensor, by: Tensor): Tensor => add(x, mul(direction, perRow(by, x)));
+const slope = (x: Tensor, denoised: Tensor, sigma: Tensor): Tensor => div(sub(x, denoised), perRow(sigma, x));
+
+/** One Euler step of dx/dσ = (x - D(x, σ)) / σ. */
+export const eulerStep = (x: Tensor, denoised: Tensor, from: Tensor, to: Tensor): Tensor =>
+  move(x, slope(x, denoised, from), sub(to, from));
+
+/** One Heun step of the same: the slopes at both ends are averaged. */
+export function heunStep(denoise: SigmaDenoiser, x: Tensor, from: Tensor, to: Tensor): Tensor {
+  const first = slope(x, denoise(x, from), from);
+  const there = move(x, first, sub(to, from));
+  const second = slope(there, denoise(there, to), to);
+  return move(x, add(first, second), mul(sub(to, from), 0.5));
+}
+
+export type SigmaWeight = 'uniform' | 'snr' | 'truncated-snr' | 'karras';
+
+/** Weight of an error at σ `[batch]`: 1, σ⁻², max(σ⁻², 1), or σ⁻² + 1 / σ_data². */
+export function sigmaWeight(sigma: Tensor, kind: SigmaWeight, sigmaData: number): Tensor | number {
+  if (kind === 'uniform') return 1;
+  const ratio = reciprocal(square(sigma));
+  if (kind === 'snr') return ratio;
+  return kind === 'truncated-snr' ? maximum(ratio, 1) : add(ratio, 1 / sigmaData ** 2);
+}
+
+/** Mean absolute or squared difference per row, `[batch]`. */
+export const distance = (a: Tensor, b: Tensor, norm: 'l1' | 'l2'): Tensor =>
+  rowMean(norm === 'l1' ? abs(sub(a, b)) : square(sub(a, b)));
+
+export interface ConsistencyInput {
+  /** Clean samples and their noise, `[batch, ...]`. */
+  readonly x0: Tensor;
+  readonly noise: Tensor;
+  /** Neighbouring noise levels `[batch]`, `from` > `to`. */
+  readonly from: Tensor;
+  readonly to: Tensor;
+  readonly student: SigmaDenoiser;
+  /** The student with averaged weights. */
+  readonly target: SigmaDenoiser;
+  /** Without one the true x₀ stands in for it: consistency training. */
+  readonly teacher?: SigmaDenoiser;
+}
+
+/**
+ * d(F_θ(x_σ, σ), sg F_θ⁻(x̂_σ', σ')) `[batch]` (Song et al. 2023), x_σ = x₀ + σ ε, x̂_σ' one Heun step of the teacher's
+ * ODE further (consistency distillation), or x₀ + σ' ε (consistency training).
+ */
+export function consistencyError(c: ConsistencyInput, norm: 'l1' | 'l2'): Tensor {
+  const x = move(c.x0, c.noise, c.from);
+  const next = c.teacher ? heunStep(c.teacher, x, c.from, c.to) : eulerStep(x, c.x0, c.from, c.to);
+  return distance(c.student(x, c.from), stopGradient(c.target(stopGradient(next), c.to)), norm);
+}
+
+/**
+ * Progressive distillation in σ space: d(F_θ(x, σ), x - σ (x'' - x) / (σ'' - σ)) `[batch]`, x'' two Euler steps of the
+ * teacher further (as the consistency models' code has it).
+ */
+export function sigmaProgressiveError(
+  { x0, noise, student, teacher }: Omit<Required<ConsistencyInput>, 'from' | 'to' | 'target'>,
+  { from, mid, to }: { from: Tensor; mid: Tensor; to: Tensor },
+  norm: 'l1' | 'l2',
+): Tensor {
+  const x = move(x0, noise, from);
+  const half = eulerStep(x, teacher(x, from), from, mid);
+  const end = eulerStep(half, teacher(half, mid), mid, to);
+  const target = sub(x, mul(div(sub(end, x), perRow(sub(to, from), x)), perRow(from, x)));
+  return distance(student(x, from), stopGradient(target), norm);
+}
