@@ -48,6 +48,7 @@ export async function exportCommand(run: string, flags: Flags, io: Io): Promise<
     seed: flags.seed,
     arm: flags.arm,
     keep: recipe.train.keep,
+    lora: recipe.student.lora,
     tolerance: recipe.export.tolerance,
     out,
     sample: (data.splits.test?.items ?? []).slice(0, 64),

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import type { DataReport } from '../data/report.ts';
-import { requireHeldRows } from '../recipe/data-spec.ts';
 import { loadRecipe } from '../recipe/load.ts';
 import { isChecked, pairRecipe, type RecipePairing, requireMethod } from '../recipe/recipe-pairing.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
-import { refuseUnused } from '../run/unused-settings.ts';
+import { checkSettings } from '../run/settings-check.ts';
+import { runnerOf } from '../run/tasks.ts';
 import { loadCatalogue } from './catalogue.ts';
 import { checkData } from './inspect.ts';
 import type { Io } from './io.ts';
@@ -40,8 +40,7 @@ export async function planRecipe(
   const catalogue = await loadCatalogue();
   const loaded = await loadRecipe(resolve(io.cwd, file), { set: flags.set, shownAs: file, catalogue });
   const { recipe } = loaded;
-  refuseUnused(recipe);
-  requireHeldRows(recipe);
+  checkSettings(recipe, runnerOf(recipe.task));
   const { report } = await checkData(recipe, loaded.baseDir, io, undefined, !flags.full);
   const balance = report.splits.train?.balance;
   const pairing =

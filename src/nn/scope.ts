@@ -9,6 +9,8 @@ export interface ForwardContext {
   readonly train?: boolean;
   /** Randomness for dropout: returns a fresh key per call. Without it dropout is off. */
   readonly nextKey?: () => Tensor;
+  /** Rate of every dropout, in place of the model's own rates. */
+  readonly dropout?: number;
   /** Filled with every activation by dotted path, when given. */
   readonly taps?: Map<string, Tensor>;
   /** Replaces an activation by dotted path (interventions, feature injection). */

@@ -7,6 +7,7 @@ import { createInference, type Inference } from '../nn/inference.ts';
 import type { AnyModel } from '../nn/model.ts';
 import { init } from '../nn/model.ts';
 import type { ParamSpecs, Params } from '../nn/params.ts';
+import { withDropout } from '../nn/with-dropout.ts';
 import type { BatchSource } from '../train/batches.ts';
 import type { Encoded } from '../train/encoded.ts';
 import { inferAll } from '../train/infer.ts';
@@ -23,6 +24,7 @@ import { type StepInfo, train } from '../train/loop.ts';
 import { probeTeacherSignal } from '../train/probe.ts';
 import { DecantError } from '../util/errors.ts';
 import { contentHash } from '../util/node/hash.ts';
+import { adaptedModel, type LoraSettings, plainParams } from './adapt.ts';
 import { fileCheckpoints } from './checkpoints.ts';
 import type { RunContext } from './context.ts';
 
@@ -38,6 +40,8 @@ export interface Arm {
   readonly method: Method;
   readonly config: unknown;
   readonly settings: TrainSettings;
+  /** Train low-rank updates of a frozen base instead of all weights; the result has them merged. */
+  readonly lora?: LoraSettings;
   /** Rows of a classifier with what the teacher said about them; or `source`, batches of any other task. */
   readonly rows?: Encoded;
   readonly signals?: SignalColumns;
@@ -66,7 +70,10 @@ const EVERY_STEPS = 200;
 
 /** Trains one arm, or takes it up where its checkpoint left it. Throws `interrupted` when asked to stop. */
 export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
-  const { settings, model, method } = arm;
+  const { settings, method } = arm;
+  const adapted = arm.lora ? adaptedModel(arm.model, arm.lora) : arm.model;
+  const model = settings.dropout === undefined ? adapted : withDropout(adapted, settings.dropout);
+  const plain = (params: Params<NDArray>): Params<NDArray> => plainParams(arm.model, arm.lora, params);
   const began = performance.now();
   const inputs = Object.keys(model.inputs);
   const objective = distillation(model, method, arm.config);
@@ -79,7 +86,7 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
     steps,
     depends: arm.depends,
   });
-  const params = arm.start ?? init(model, `${arm.seed}/init`);
+  const params = { ...initMissing(model.params, arm.start, arm.seed), ...arm.start };
   if (arm.probe) {
     await probeTeacherSignal({
       engine: ctx.engine,
@@ -132,14 +139,16 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
       },
       evaluation: watch && {
         every: settings.evalEvery === 'epoch' ? perEpoch : settings.evalEvery,
-        run: watch.run,
+        run: (now) => watch.run(plain(now)),
         metric: watched,
         mode: watched === 'loss' || watched === arm.watch?.metric ? 'min' : 'max',
         patience: settings.earlyStopping?.patience,
+        minDelta: settings.earlyStopping?.minDelta,
       },
       checkpoints: {
         store: fileCheckpoints(ctx.folder.checkpoints(arm.name, arm.seed)),
         every: Math.max(20, perEpoch),
+        seconds: settings.checkpointEvery,
         identity,
       },
       onStep: log,
@@ -158,7 +167,7 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
         : undefined;
     task.finish();
     return {
-      params: best ? publishedParams(best.arrays) : result.params,
+      params: plain(best ? publishedParams(best.arrays) : result.params),
       updates: steps,
       seconds: (performance.now() - began) / 1000,
     };
@@ -176,6 +185,12 @@ export function publishedParams(arrays: Readonly<Record<string, NDArray>>): Para
         .map(([n, a]) => [n.slice(prefix.length), a]),
     );
   return { ...part('params/'), ...part('ema/') };
+}
+
+/** Fresh values of the parameters that have none yet. */
+function initMissing(specs: ParamSpecs, start: Params<NDArray> | undefined, seed: number): Params<NDArray> {
+  const missing = Object.fromEntries(Object.entries(specs).filter(([n]) => !start?.[n]));
+  return init({ params: missing } as AnyModel, `${seed}/init`);
 }
 
 /** Fresh values of a method's own parameters. */

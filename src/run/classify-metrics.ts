@@ -1,11 +1,15 @@
+import type { Example } from '../data/types.ts';
 import { klToTeacher, teacherAgreement, topKAgreement } from '../evaluate/agreement.ts';
 import { meanInterval } from '../evaluate/bootstrap.ts';
 import { calibrationSummary } from '../evaluate/calibration.ts';
 import { accuracy, confusionMatrix, correctness, macroF1 } from '../evaluate/classification.ts';
 import { argmaxRows, softmaxRows } from '../evaluate/matrix.ts';
 import { seedMean } from '../evaluate/paired-tests.ts';
-import type { ReportMetric, ReportValue } from '../evaluate/report/data.ts';
+import type { ReportMetric, ReportSlices, ReportValue } from '../evaluate/report/data.ts';
 import { type NDArray, ndarray } from '../graph/index.ts';
+import type { Recipe } from '../recipe/schema/recipe.ts';
+import { sliceTable } from './slices.ts';
+import { mean, spread } from './spread.ts';
 
 /** Test logits of one arm, one matrix `[examples, classes]` per seed. */
 export interface ArmOutputs {
@@ -160,25 +164,41 @@ export function armValues(
   return values;
 }
 
-export const mean = (a: ArrayLike<number>): number => {
-  let s = 0;
-  for (let i = 0; i < a.length; i++) s += a[i];
-  return s / a.length;
-};
-
-/** Mean and (from two values on) standard deviation, n - 1. */
-export function spread(list: readonly number[]): ReportValue {
-  const m = mean(list);
-  if (list.length < 2) return { mean: m };
-  return {
-    mean: m,
-    sd: Math.sqrt(list.reduce((s, x) => s + (x - m) ** 2, 0) / (list.length - 1)),
-    perSeed: [...list],
-  };
-}
-
 /** Softmax of every row. */
 function probabilities(logits: NDArray): NDArray {
   const p = softmaxRows(logits);
   return ndarray(Float32Array.from(p.data), [p.rows, p.cols]);
 }
+
+/** Accuracy (agreement with the teacher, where no row has a label) by the values of `evaluate.slices`. */
+export function classSlices(
+  { evaluate }: Recipe,
+  arms: readonly { readonly id: string; readonly outputs: ArmOutputs }[],
+  test: readonly Example[],
+  labels: ArrayLike<number>,
+  gold: readonly number[],
+  options: { resamples: number; level: number },
+): ReportSlices | undefined {
+  const teacher = arms.find((a) => a.id === 'teacher');
+  const known = gold.length > 0;
+  const wanted = known || !teacher ? labels : predictions(teacher.outputs)[0];
+  const all = test.map((_, i) => i);
+  const sliced = arms
+    .filter((arm) => known || arm !== teacher)
+    .map((arm) => {
+      const right = marks(arm.outputs, wanted, all);
+      return { id: arm.id, perSeed: (rows: ArrayLike<number>) => right.map((r) => meanOf(r, rows)) };
+    });
+  const metric = known ? 'accuracy' : 'agreement';
+  return sliceTable(evaluate.slices, known ? gold : all, (row) => test[row], sliced, {
+    metric,
+    better: 'higher',
+    ...options,
+  });
+}
+
+const meanOf = (values: ArrayLike<number>, rows: ArrayLike<number>): number => {
+  let sum = 0;
+  for (let i = 0; i < rows.length; i++) sum += values[rows[i]];
+  return sum / rows.length;
+};

@@ -14,7 +14,7 @@ import { armLogits, trainArm } from './arm.ts';
 import { type BuiltModel, buildClassifier, type ModelSettings } from './build.ts';
 import { exportBest } from './classify-export.ts';
 import { measure } from './classify-measure.ts';
-import { classificationMetrics } from './classify-metrics.ts';
+import { classificationMetrics, classSlices } from './classify-metrics.ts';
 import {
   comparisons,
   confusions,
@@ -44,7 +44,7 @@ const labelOf = (e: Example): number => e.label ?? -1;
 /** Classification from data and teacher to a student folder: text, images, or feature vectors. */
 export async function runClassification(
   ctx: RunContext,
-  teacher: Teacher & { seconds?: number },
+  openTeacher: () => Promise<Teacher & { seconds?: number }>,
   method: Method,
   methodConfig: unknown,
 ): Promise<RunOutcome> {
@@ -67,6 +67,8 @@ export async function runClassification(
     baseDir: ctx.baseDir,
     at: 'student',
   });
+  // a student folder that cannot be read is found before the teacher is trained or paid for
+  const teacher = await openTeacher();
 
   const shelf = ctx.signals.shelf({ teacher: teacher.id, signal: 'logits' });
   const askTeacher = async (
@@ -164,6 +166,7 @@ export async function runClassification(
     arms: measured.map(({ outputs: _, ...arm }) => arm),
     comparisons: comparisons(measured, labels, gold, options),
     curves: curves(ctx.folder.metrics),
+    slices: classSlices(recipe, measured, test, labels, gold, options),
     reliability: reliability(measured, labels, gold),
     ...(confusion ? { confusion } : {}),
     examples: differingExamples(ctx, distilled, onTest.logits, classes, recipe.evaluate.examples),
@@ -238,6 +241,7 @@ async function trainStudents(
       model: built.model,
       start: built.start,
       settings: jobs.settings,
+      lora: recipe.student.lora,
       validation: watched,
       updates,
     };

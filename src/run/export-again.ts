@@ -11,6 +11,7 @@ import { type Encoded, encodeFeatures, encodeImages, encodeTexts } from '../trai
 import { inferAll } from '../train/infer.ts';
 import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
+import { type LoraSettings, plainParams } from './adapt.ts';
 import { publishedParams } from './arm.ts';
 import { fileCheckpoints } from './checkpoints.ts';
 import { runFolder } from './folder.ts';
@@ -25,6 +26,8 @@ export interface ExportAgainOptions {
   formats: readonly ExportFormat[];
   /** Which checkpoint; default what the recipe keeps. */
   keep: 'last' | 'best';
+  /** Adapters that the student was trained with. */
+  lora?: LoraSettings;
   tolerance: number;
   /** Folder to write; it must be new or empty. */
   out: string;
@@ -64,7 +67,7 @@ export async function exportAgain(
       at: paths.model,
       seen: model.architecture,
     });
-  const params = publishedParams(checkpoint.arrays);
+  const params = plainParams(model, options.lora, publishedParams(checkpoint.arrays));
   const labels = labelNamesOf(folder.config!);
   const preprocessor = join(paths.model, 'preprocessor_config.json');
   const scales = existsSync(preprocessor) ? await readScales(preprocessor) : {};

@@ -1,3 +1,4 @@
+import type { Example } from '../data/types.ts';
 import { bootstrapInterval } from '../evaluate/bootstrap.ts';
 import { pairedBootstrap } from '../evaluate/paired-tests.ts';
 import type {
@@ -5,11 +6,14 @@ import type {
   ReportComparison,
   ReportData,
   ReportMetric,
+  ReportSlices,
   ReportValue,
 } from '../evaluate/report/data.ts';
 import { gapClosed } from '../evaluate/retention.ts';
-import { spread } from './classify-metrics.ts';
+import type { TokenRows } from '../train/language.ts';
 import type { RowScores } from './language-model.ts';
+import { sliceTable } from './slices.ts';
+import { spread } from './spread.ts';
 
 /** An arm as it was measured on the test rows, one entry per seed. */
 export interface MeasuredWriter extends ReportArm {
@@ -146,4 +150,33 @@ export function writerHeadline(arms: readonly MeasuredWriter[], options: Options
     sentence: `${first} ${second}`,
     gapClosed: { estimate: gap.estimate, low: gap.low, high: gap.high },
   };
+}
+
+/** Perplexity by the values of columns that were carried along. */
+export function writerSlices(
+  columns: readonly string[],
+  arms: readonly MeasuredWriter[],
+  rows: TokenRows,
+  test: readonly Example[],
+  options: Options,
+): ReportSlices | undefined {
+  const sliced = arms.map(({ id, scores }) => ({
+    id,
+    perSeed: (chosen: ArrayLike<number>) => scores.map((s) => perplexityOf(s, chosen)),
+  }));
+  const all = rows.rows.map((_, i) => i);
+  return sliceTable(columns, all, (row) => test[rows.rows[row].example], sliced, {
+    metric: 'perplexity',
+    better: 'lower',
+    ...options,
+  });
+}
+
+function perplexityOf(scores: RowScores, rows: ArrayLike<number>): number {
+  let [nll, tokens] = [0, 0];
+  for (let i = 0; i < rows.length; i++) {
+    nll += scores.nll[rows[i]];
+    tokens += scores.tokens[rows[i]];
+  }
+  return Math.exp(nll / tokens);
 }

@@ -22,6 +22,7 @@ import {
   type MeasuredWriter,
   writerComparisons,
   writerHeadline,
+  writerSlices,
   writerValues,
 } from './generate-report.ts';
 import { sampleTexts } from './generate-samples.ts';
@@ -125,6 +126,7 @@ export async function runGeneration(
     arms: measured.map(({ scores: _, ...arm }) => arm),
     comparisons: writerComparisons(measured, options),
     curves: curves(ctx.folder.metrics),
+    slices: writerSlices(recipe.evaluate.slices, measured, testRows, test, options),
     reliability: [],
     examples: await sampleTexts(test.slice(0, Math.min(16, recipe.evaluate.examples)), tokenizer, maxLength, {
       teacher,
@@ -174,7 +176,14 @@ async function trainWriters(ctx: RunContext, built: BuiltDecoder, jobs: WriterJo
   const out: Students = { distilled: [], alone: [] };
   for (const [i, seed] of recipe.seeds.entries()) {
     const counted = recipe.seeds.length > 1 ? ` ${i + 1}/${recipe.seeds.length}` : '';
-    const base = { seed, model: built.model as never, start: built.start, settings: jobs.settings, updates };
+    const base = {
+      seed,
+      model: built.model as never,
+      start: built.start,
+      settings: jobs.settings,
+      lora: recipe.student.lora,
+      updates,
+    };
     const watch = async () => jobs.validation && (await validation(ctx, built, jobs.validation));
     const distilled = await trainArm(ctx, {
       ...base,

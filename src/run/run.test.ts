@@ -114,7 +114,7 @@ describe('a run', () => {
 
   it('refuses to stream', async () => {
     await expect(go(recipe({}, { streaming: {} }))).rejects.toThrow(
-      /data\.streaming: training from a stream is not supported/,
+      /data\.streaming: task classify holds its rows/,
     );
   });
 });

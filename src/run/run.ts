@@ -1,13 +1,12 @@
 import { join, resolve } from 'node:path';
 import { type PreparedData, type PrepareOptions, prepareData } from '../data/prepare.ts';
 import { hubData } from '../data/sources/hub-data.ts';
-import { createNodeEngine } from '../engine/node/engine.ts';
 import { cardOfReport } from '../evaluate/report/card.ts';
 import { writeReport } from '../evaluate/report/write.ts';
 import { modelCard } from '../export/model-card.ts';
 import { methods } from '../methods/index.ts';
 import type { Method } from '../methods/method.ts';
-import { dataSpecOf, requireHeldRows } from '../recipe/data-spec.ts';
+import { dataSpecOf } from '../recipe/data-spec.ts';
 import { serializeRecipe } from '../recipe/load.ts';
 import { pairRecipe, requireMethod } from '../recipe/recipe-pairing.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
@@ -18,13 +17,14 @@ import { writeFileAtomic } from '../util/node/atomic.ts';
 import { closest } from '../util/suggest.ts';
 import type { RunOutcome } from './classify.ts';
 import type { RunContext } from './context.ts';
+import { openEngine } from './engine.ts';
 import { openRunJournal } from './events.ts';
 import { openRun } from './folder.ts';
 import { openLog } from './log.ts';
 import { createProgress, type ProgressReporter } from './progress.ts';
 import { openPutAside } from './put-aside.ts';
+import { checkSettings, withChosenMetrics } from './settings-check.ts';
 import { runnerOf } from './tasks.ts';
-import { refuseUnused } from './unused-settings.ts';
 
 export interface RunOptions {
   /** Folder of the run; default `runs/<recipe name>`. */
@@ -59,8 +59,7 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
   const out = resolve(options.out ?? join('runs', recipe.name ?? 'run'));
   const { method, config } = methodOf(recipe);
   const runner = runnerOf(recipe.task);
-  requireHeldRows(recipe);
-  refuseUnused(recipe);
+  checkSettings(recipe, runner);
   const opened = openRun(out, serializeRecipe(recipe, hash), { resume: options.resume });
   const journal = openRunJournal(opened.folder);
   const log = openLog(opened.folder.log);
@@ -91,7 +90,7 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
       putAside,
       report: { ...data.report, samples: data.report.samples.slice(0, 20) },
     });
-    const engine = createNodeEngine({ threads: recipe.train.threads });
+    const engine = openEngine(recipe.train);
     closers.unshift(() => engine.close());
     const signals = openSignalStore(opened.folder.signals, { write: true });
     closers.unshift(() => signals.close());
@@ -110,18 +109,24 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
       clock: { engineMs: 0, compileMs: 0, trainMs: 0 },
     };
     const outcome = await runner.run(ctx, method, config, (close) => closers.unshift(close));
-    const report = { ...outcome.report, recipe: serializeRecipe(recipe, hash) };
+    const report = withChosenMetrics(
+      { ...outcome.report, recipe: serializeRecipe(recipe, hash) },
+      recipe.evaluate.metrics,
+    );
     await writeReport(opened.folder.path, report);
-    const parity = new Map(outcome.model.parity.map((p) => [p.file, p.maxDifference]));
-    const card = cardOfReport(report, {
-      labels: data.classes,
-      files: outcome.model.files
-        .filter((f) => /\.(onnx|safetensors)$/.test(f.path))
-        .map((f) => ({ ...f, maxDifference: parity.get(f.path) })),
-    });
-    writeFileAtomic(join(outcome.model.folder, 'README.md'), modelCard(card));
+    if (recipe.export.card) {
+      const parity = new Map(outcome.model.parity.map((p) => [p.file, p.maxDifference]));
+      const card = cardOfReport(report, {
+        labels: data.classes,
+        license: recipe.export.licence,
+        files: outcome.model.files
+          .filter((f) => /\.(onnx|safetensors)$/.test(f.path))
+          .map((f) => ({ ...f, maxDifference: parity.get(f.path) })),
+      });
+      writeFileAtomic(join(outcome.model.folder, 'README.md'), modelCard(card));
+    }
     journal.event('finished', { headline: outcome.report.headline, files: outcome.model.files });
-    return { ...outcome, out, seconds: (performance.now() - began) / 1000, clock: ctx.clock };
+    return { ...outcome, report, out, seconds: (performance.now() - began) / 1000, clock: ctx.clock };
   } catch (error) {
     journal.event(isDecantError(error) && error.code === 'interrupted' ? 'interrupted' : 'failed', {
       message: (error as Error).message,

@@ -3,12 +3,15 @@ import type { Method } from '../methods/method.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
 import { DecantError } from '../util/errors.ts';
 import { type RunOutcome, runClassification } from './classify.ts';
+import { classificationMetrics } from './classify-metrics.ts';
 import { classifierTeacher } from './classify-teacher.ts';
 import type { RunContext } from './context.ts';
 import { runGeneration } from './generate.ts';
+import { languageMetrics } from './generate-report.ts';
+import type { RunnerAbilities } from './settings-check.ts';
 
 /** How one task of a recipe is carried out, from prepared data to the report's figures and the exported student. */
-export interface TaskRunner {
+export interface TaskRunner extends RunnerAbilities {
   /** Reads the task's data, where rows of examples are not all there is (graphs, collections); else `prepareData` does. */
   readonly prepare?: (recipe: Recipe, options: PrepareOptions) => Promise<PreparedData>;
   /** `atEnd` registers what must be closed when the run ends, also after an error. */
@@ -18,10 +21,16 @@ export interface TaskRunner {
 export type AtEnd = (close: () => void | Promise<void>) => void;
 
 const classify: TaskRunner = {
-  async run(ctx, method, config, atEnd) {
-    const teacher = await classifierTeacher(ctx);
-    atEnd(() => teacher.close());
-    return runClassification(ctx, teacher, method, config);
+  metrics: ({ evaluate }) => classificationMetrics(true, evaluate.topK),
+  adapters: true,
+  slices: true,
+  run(ctx, method, config, atEnd) {
+    const open = async () => {
+      const teacher = await classifierTeacher(ctx);
+      atEnd(() => teacher.close());
+      return teacher;
+    };
+    return runClassification(ctx, open, method, config);
   },
 };
 
@@ -29,7 +38,7 @@ const classify: TaskRunner = {
 const runners: Readonly<Record<string, TaskRunner>> = {
   classify,
   'image-classify': classify,
-  generate: { run: runGeneration },
+  generate: { run: runGeneration, metrics: () => languageMetrics, adapters: true, slices: true },
 };
 
 /** Errors: `recipe` for a task without a runner. */

@@ -39,6 +39,10 @@ export interface TrainSettings {
   };
   clipNorm: number | null;
   ema?: number;
+  /** Rate of every dropout of the model; its own rates when absent. */
+  dropout?: number;
+  /** Seconds between checkpoints, besides those at the end of every epoch. */
+  checkpointEvery?: number;
   buckets: number;
   evalEvery: number | 'epoch';
   earlyStopping?: { metric: string; patience: number; minDelta: number };

@@ -132,4 +132,37 @@ describe('the training loop', () => {
     expect(r).toMatchObject({ step: 12, best: { step: 4, value: -4 } });
     await expect(train(spec({ lr: () => 1e30 }))).rejects.toThrow(/not finite at step/);
   });
+
+  it('counts only changes of minDelta or more as improvements', async () => {
+    const evaluation = {
+      every: 4,
+      metric: 'm',
+      mode: 'min' as const,
+      patience: 2,
+      run: async (_: unknown, step: number) => ({ m: 1 - step / 100 }),
+    };
+    expect(await train(spec({ evaluation }))).toMatchObject({ step: 24, best: { step: 24 } });
+    expect(await train(spec({ evaluation: { ...evaluation, minDelta: 0.06 } }))).toMatchObject({
+      step: 24,
+      best: { step: 20 },
+    });
+    expect(await train(spec({ evaluation: { ...evaluation, minDelta: 0.1 } }))).toMatchObject({
+      step: 12,
+      best: { step: 4 },
+    });
+  });
+
+  it('writes checkpoints by the clock too', async () => {
+    const saved: number[] = [];
+    const store = memoryStore();
+    const counting: CheckpointStore = {
+      ...store,
+      save: (name, arrays, meta) => {
+        saved.push(meta.step);
+        return store.save(name, arrays, meta);
+      },
+    };
+    await train(spec({ steps: 3, checkpoints: { store: counting, every: 100, seconds: 0, identity: 'x' } }));
+    expect(saved).toEqual([1, 2, 3]);
+  });
 });

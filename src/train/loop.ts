@@ -47,6 +47,8 @@ export interface Evaluation {
   readonly mode?: 'max' | 'min';
   /** Evaluations without improvement before training stops; undefined: never. */
   readonly patience?: number;
+  /** Smallest change of the metric that counts as an improvement; default 0. */
+  readonly minDelta?: number;
 }
 
 export interface TrainSpec {
@@ -78,7 +80,10 @@ export interface TrainSpec {
   readonly evaluation?: Evaluation;
   readonly checkpoints?: {
     readonly store: CheckpointStore;
+    /** Steps between checkpoints. */
     readonly every: number;
+    /** Seconds after which one is written before those steps are done; default: never. */
+    readonly seconds?: number;
     readonly identity: string;
   };
   readonly onStep?: (info: StepInfo) => void;
@@ -125,6 +130,7 @@ export async function train(spec: TrainSpec): Promise<TrainResult> {
   const rowsOf = batchRows(spec.source, spec.batchSize, spec.seed);
   const keys = createRng(`${spec.seed}/dropout`);
   let { step, schedule, best, stale, done } = resumed.meta;
+  let saved = performance.now();
   try {
     await runner.set(resumed.state);
     const current = async (): Promise<TrainState<NDArray>> => rebuildState(start, await runner.get());
@@ -172,7 +178,8 @@ export async function train(spec: TrainSpec): Promise<TrainResult> {
         const value = spec.evaluation.metric === undefined ? undefined : metrics[spec.evaluation.metric];
         if (value !== undefined) {
           const sign = spec.evaluation.mode === 'min' ? -1 : 1;
-          if (best === undefined || sign * value > sign * best.value) {
+          const least = spec.evaluation.minDelta ?? 0;
+          if (best === undefined || sign * (value - best.value) > least) {
             best = { step, value };
             stale = 0;
             await save('best');
@@ -181,7 +188,12 @@ export async function train(spec: TrainSpec): Promise<TrainResult> {
         }
       }
       if (last) done = true;
-      if (spec.checkpoints && (done || step % spec.checkpoints.every === 0)) await save('last');
+      const late =
+        performance.now() - saved >= 1000 * (spec.checkpoints?.seconds ?? Number.POSITIVE_INFINITY);
+      if (spec.checkpoints && (done || late || step % spec.checkpoints.every === 0)) {
+        await save('last');
+        saved = performance.now();
+      }
     }
     return { params: published(await current()), step, finished: true, best };
   } finally {

@@ -55,12 +55,16 @@ export const studentSection = z
         rank: z.int().positive().default(8).describe('inner width of the update'),
         alpha: z.number().positive().default(16).describe('the update is scaled by alpha / rank'),
         targets: z
-          .array(z.string())
+          .union([z.literal('all'), z.array(z.string()).min(1)])
           .optional()
-          .describe('parameter paths that get an update; all attention projections when absent'),
+          .describe(
+            'linear layers that get an update: paths or their last parts (q_proj), or all; the attention projections when absent',
+          ),
       })
       .optional()
-      .describe('train low-rank updates instead of all weights'),
+      .describe(
+        'train low-rank updates of frozen weights, merged at export; the head of a classifier is trained as a whole',
+      ),
   })
   .refine(oneOrigin, { message: oneOriginMessage })
   .describe('the small model');

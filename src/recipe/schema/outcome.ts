@@ -7,7 +7,7 @@ export const evaluateSection = z
       .array(z.string())
       .min(1)
       .optional()
-      .describe('figures to compute; those of the task when absent'),
+      .describe("figures of the report, by key, besides the headline's; all those of the task when absent"),
     baselines: z
       .strictObject({
         withoutTeacher: z.boolean().default(true).describe('the same student trained on the labels alone'),

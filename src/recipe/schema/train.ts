@@ -54,7 +54,7 @@ const fields = {
     .min(0)
     .lt(1)
     .optional()
-    .describe('dropout of the model, when it should differ from the architecture’s default'),
+    .describe('rate of every dropout of the model, when it should differ from the architecture’s own'),
   buckets: z
     .int()
     .positive()
@@ -99,8 +99,13 @@ export const trainSection = z
       .number()
       .positive()
       .default(60)
-      .describe('seconds between checkpoints; also at the end of every epoch'),
-    engine: z.enum(['auto', 'node', 'web', 'reference']).default('auto').describe('what executes the graphs'),
+      .describe('seconds between checkpoints; also at the end of every epoch (of 20 steps or more)'),
+    engine: z
+      .enum(['auto', 'node', 'web', 'reference'])
+      .default('auto')
+      .describe(
+        'what executes the graphs: onnxruntime (auto, node) or the exact, very slow float64 interpreter (reference); web is for pages',
+      ),
     threads: z.int().positive().optional().describe('threads of the engine; all cores when absent'),
     probe: z
       .boolean()
