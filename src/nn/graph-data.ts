@@ -1,5 +1,6 @@
-import { type NDArray, ndarray } from '../graph/ndarray.ts';
+import { constant, type NDArray, ndarray } from '../graph/index.ts';
 import { DecantError } from '../util/errors.ts';
+import type { AnyModel } from './model.ts';
 
 /** An undirected graph: each edge once, as pairs `[edges · 2]`, and node features row by row `[nodes · features]`. */
 export interface PlainGraph {
@@ -50,4 +51,36 @@ export function graphInputs(g: PlainGraph, { sparse = false } = {}): Record<stri
     columns.push(i % g.features);
   });
   return { ...common, feature_nodes: ints(nodes), feature_columns: ints(columns) };
+}
+
+/**
+ * The model on one fixed set of inputs, which become constants of its graphs: they go to the engine once, not at every
+ * step. A whole graph is such an input.
+ */
+export function withInputs<M extends Pick<AnyModel, 'inputs' | 'forward'>>(
+  model: M,
+  inputs: Readonly<Record<string, NDArray>>,
+): M {
+  const known = Object.entries(inputs).filter(([name]) => model.inputs[name]);
+  return {
+    ...model,
+    inputs: Object.fromEntries(Object.entries(model.inputs).filter(([name]) => !inputs[name])),
+    forward: (s, rest) =>
+      model.forward(s, { ...rest, ...Object.fromEntries(known.map(([name, a]) => [name, constant(a)])) }),
+  };
+}
+
+/**
+ * Rows divided by the sum of their magnitudes (rows of zeros stay), as citation graphs are usually read; a copy.
+ *
+ * @param x `[nodes · features]`, row by row
+ */
+export function normalizedRows(x: Float32Array, features: number): Float32Array {
+  const out = x.slice();
+  for (let from = 0; from < out.length; from += features) {
+    let sum = 0;
+    for (let i = from; i < from + features; i++) sum += Math.abs(out[i]);
+    if (sum > 0) for (let i = from; i < from + features; i++) out[i] /= sum;
+  }
+  return out;
 }

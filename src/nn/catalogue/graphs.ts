@@ -9,6 +9,9 @@ const options = (d: { hidden: number; layers: number; dropout: number }) =>
     hidden: positive.default(d.hidden).describe('width of hidden states (of each head)'),
     layers: positive.default(d.layers).describe('layers: how many edges away a node sees'),
     dropout: rate.default(d.dropout).describe('dropout of the inputs of each layer'),
+    featureDropout: rate
+      .optional()
+      .describe('another rate for the node features, the inputs of the first layer'),
     sparse: z.boolean().default(false).describe('features are given as index lists of ones'),
   });
 const sizes = (info: ModelInfo) => ({ features: need(info, 'features'), classes: need(info, 'classes') });

@@ -15,6 +15,7 @@ import {
   type TensorType,
 } from '../../graph/index.ts';
 import { DecantError } from '../../util/errors.ts';
+import { type ParamSpecs, prefixed } from '../params.ts';
 import type { Scope } from '../scope.ts';
 import { dropout } from './dropout.ts';
 import { linear } from './linear.ts';
@@ -50,6 +51,8 @@ export interface GnnConfig {
   layers: number;
   /** Dropout of the inputs of each layer. */
   dropout: number;
+  /** Another rate for the node features, the inputs of the first layer. */
+  featureDropout?: number;
   /** Features come as index lists of ones. */
   sparse?: boolean;
 }
@@ -69,13 +72,43 @@ export function graphInputTypes(c: Pick<GnnConfig, 'features' | 'sparse'>): Reco
   };
 }
 
+/** Widths between layers: of the features, of hidden states, of the classes. */
+export const layerWidth = (c: GnnConfig, i: number): number =>
+  i === 0 ? c.features : i === c.layers ? c.classes : c.hidden;
+
+/** Parameters of layer after layer, under PyTorch Geometric's names `convs.0`, `convs.1` … */
+export const layerParams = (layers: number, of: (i: number) => ParamSpecs): ParamSpecs =>
+  Object.assign({}, ...Array.from({ length: layers }, (_, i) => prefixed(`convs.${i}`, of(i))));
+
+/**
+ * Layer after layer: each maps the rows before it (none for the first, which reads the features) to `[nodes, width]`;
+ * `act` stands between layers. Hidden are the rows that the last layer reads.
+ */
+export function graphLayers(
+  s: Scope,
+  layers: number,
+  act: (x: Tensor) => Tensor,
+  layer: (l: Scope, x: Tensor | undefined, i: number) => Tensor,
+): NodeOutputs {
+  let x: Tensor | undefined;
+  let hidden: Tensor | undefined;
+  for (let i = 0; i < layers; i++) {
+    const l = s.at(`convs.${i}`);
+    const y = l.tap(layer(l, x, i));
+    hidden = x ?? y;
+    x = i < layers - 1 ? act(y) : y;
+  }
+  return { logits: x!, hidden: hidden! };
+}
+
 /** Σ over incoming edges of the source's row: `[nodes, width]` to `[nodes, width]`. */
 export function aggregate(h: Tensor, { edge_source, edge_target, degree }: GraphInputs): Tensor {
   return segmentSum(gather(h, edge_source, 0), edge_target, degree.shape[0]);
 }
 
 /** A linear layer of the node features, dense or as index lists, with dropout of the features. */
-export function featureLinear(s: Scope, inputs: GraphInputs, rate: number): Tensor {
+export function featureLinear(s: Scope, inputs: GraphInputs, c: GnnConfig): Tensor {
+  const rate = c.featureDropout ?? c.dropout;
   const { features, feature_nodes: nodes, feature_columns: columns } = inputs;
   if (features) return linear(s, dropout(s, features, rate));
   if (!nodes || !columns) {

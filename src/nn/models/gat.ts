@@ -22,6 +22,8 @@ import {
   type GnnConfig,
   type GraphInputs,
   graphInputTypes,
+  graphLayers,
+  layerParams,
   type NodeOutputs,
 } from '../layers/graph.ts';
 import { linear, linearParams } from '../layers/linear.ts';
@@ -65,27 +67,17 @@ export function gat(
   return {
     architecture: 'Gat',
     config: { architectures: ['Gat'], model_type: 'gat', ...c },
-    params: Object.assign(
-      {},
-      ...Array.from({ length: c.layers }, (_, i) => prefixed(`convs.${i}`, layer(i))),
-    ),
+    params: layerParams(c.layers, layer),
     inputs: graphInputTypes(c),
-    forward(s, inputs) {
-      let x: Tensor | undefined;
-      let hidden: Tensor | undefined;
-      for (let i = 0; i < c.layers; i++) {
-        const l = s.at(`convs.${i}`);
+    forward: (s, inputs) =>
+      graphLayers(s, c.layers, elu, (l, x, i) => {
         const lin = l.at('lin');
-        const h = x ? linear(lin, dropout(l, x, c.dropout)) : featureLinear(lin, inputs, c.dropout);
+        const h = x ? linear(lin, dropout(l, x, c.dropout)) : featureLinear(lin, inputs, c);
         const nodes = h.shape[0];
         const y = attendNeighbours(l, reshape(h, [nodes, heads(i), width(i)]), inputs, c.dropout);
         const joined = i === last ? mean(y, 1) : reshape(y, [nodes, heads(i) * width(i)]);
-        const out = l.tap(add(joined, l.param('bias')));
-        hidden = x ?? out;
-        x = i === last ? out : elu(out);
-      }
-      return { logits: x!, hidden: hidden! };
-    },
+        return add(joined, l.param('bias'));
+      }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { add, expandDims, mul, relu, rsqrt, type Tensor } from '../../graph/index.ts';
+import { add, expandDims, mul, relu, rsqrt } from '../../graph/index.ts';
 import { dropout } from '../layers/dropout.ts';
 import {
   aggregate,
@@ -6,11 +6,14 @@ import {
   type GnnConfig,
   type GraphInputs,
   graphInputTypes,
+  graphLayers,
+  layerParams,
+  layerWidth,
   type NodeOutputs,
 } from '../layers/graph.ts';
 import { linear, linearParams } from '../layers/linear.ts';
 import type { Model } from '../model.ts';
-import { glorotInit, type ParamSpecs, prefixed, zerosInit } from '../params.ts';
+import { glorotInit, prefixed, zerosInit } from '../params.ts';
 
 /** The paper's settings for Cora; PyTorch Geometric's parameter names. */
 export const gcnDefaults = { hidden: 16, layers: 2, dropout: 0.5 };
@@ -23,35 +26,25 @@ export function gcn(
   config: Partial<GnnConfig> & Pick<GnnConfig, 'features' | 'classes'>,
 ): Model<GraphInputs, NodeOutputs> {
   const c: GnnConfig = { ...gcnDefaults, ...config };
-  const width = (i: number): number => (i === 0 ? c.features : i === c.layers ? c.classes : c.hidden);
-  const layer = (i: number): ParamSpecs => ({
-    ...prefixed('lin', linearParams(width(i), width(i + 1), { bias: false, init: glorotInit })),
-    bias: { shape: [width(i + 1)], init: zerosInit },
-  });
   return {
     architecture: 'Gcn',
     config: { architectures: ['Gcn'], model_type: 'gcn', ...c },
-    params: Object.assign(
-      {},
-      ...Array.from({ length: c.layers }, (_, i) => prefixed(`convs.${i}`, layer(i))),
-    ),
+    params: layerParams(c.layers, (i) => {
+      const [from, to] = [layerWidth(c, i), layerWidth(c, i + 1)];
+      return {
+        ...prefixed('lin', linearParams(from, to, { bias: false, init: glorotInit })),
+        bias: { shape: [to], init: zerosInit },
+      };
+    }),
     inputs: graphInputTypes(c),
     forward(s, inputs) {
       const scale = expandDims(rsqrt(add(inputs.degree, 1)), 1);
-      let x: Tensor | undefined;
-      let hidden: Tensor | undefined;
-      for (let i = 0; i < c.layers; i++) {
-        const l = s.at(`convs.${i}`);
+      return graphLayers(s, c.layers, relu, (l, x) => {
         const lin = l.at('lin');
-        const h = mul(
-          x ? linear(lin, dropout(l, x, c.dropout)) : featureLinear(lin, inputs, c.dropout),
-          scale,
-        );
-        const y = l.tap(add(mul(add(aggregate(h, inputs), h), scale), l.param('bias')));
-        hidden = x ?? y;
-        x = i < c.layers - 1 ? relu(y) : y;
-      }
-      return { logits: x!, hidden: hidden! };
+        const rows = x ? linear(lin, dropout(l, x, c.dropout)) : featureLinear(lin, inputs, c);
+        const h = mul(rows, scale);
+        return add(mul(add(aggregate(h, inputs), h), scale), l.param('bias'));
+      });
     },
   };
 }

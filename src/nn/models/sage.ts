@@ -6,11 +6,14 @@ import {
   type GnnConfig,
   type GraphInputs,
   graphInputTypes,
+  graphLayers,
+  layerParams,
+  layerWidth,
   type NodeOutputs,
 } from '../layers/graph.ts';
 import { linear, linearParams } from '../layers/linear.ts';
 import type { Model } from '../model.ts';
-import { glorotInit, type ParamSpecs, prefixed, zerosInit } from '../params.ts';
+import { glorotInit, prefixed, zerosInit } from '../params.ts';
 import type { Scope } from '../scope.ts';
 
 export const sageDefaults = { hidden: 64, layers: 2, dropout: 0.5 };
@@ -23,36 +26,28 @@ export function graphSage(
   config: Partial<GnnConfig> & Pick<GnnConfig, 'features' | 'classes'>,
 ): Model<GraphInputs, NodeOutputs> {
   const c: GnnConfig = { ...sageDefaults, ...config };
-  const width = (i: number): number => (i === 0 ? c.features : i === c.layers ? c.classes : c.hidden);
-  const layer = (i: number): ParamSpecs => ({
-    ...prefixed('lin_l', linearParams(width(i), width(i + 1), { bias: false, init: glorotInit })),
-    'lin_l.bias': { shape: [width(i + 1)], init: zerosInit },
-    ...prefixed('lin_r', linearParams(width(i), width(i + 1), { bias: false, init: glorotInit })),
-  });
   return {
     architecture: 'GraphSage',
     config: { architectures: ['GraphSage'], model_type: 'graphsage', ...c },
-    params: Object.assign(
-      {},
-      ...Array.from({ length: c.layers }, (_, i) => prefixed(`convs.${i}`, layer(i))),
-    ),
+    params: layerParams(c.layers, (i) => {
+      const [from, to] = [layerWidth(c, i), layerWidth(c, i + 1)];
+      const weights = linearParams(from, to, { bias: false, init: glorotInit });
+      return {
+        ...prefixed('lin_l', weights),
+        'lin_l.bias': { shape: [to], init: zerosInit },
+        ...prefixed('lin_r', weights),
+      };
+    }),
     inputs: graphInputTypes(c),
     forward(s, inputs) {
       const neighbours = expandDims(maximum(inputs.degree, 1), 1);
-      let x: Tensor | undefined;
-      let hidden: Tensor | undefined;
-      for (let i = 0; i < c.layers; i++) {
-        const l = s.at(`convs.${i}`);
-        // the mean is linear, so it is taken of the narrower rows behind W_l; the bias comes after it
-        const plain = withoutBias(l.at('lin_l'));
+      return graphLayers(s, c.layers, relu, (l, x) => {
         const rows = x && dropout(l, x, c.dropout);
-        const of = (m: Scope): Tensor => (rows ? linear(m, rows) : featureLinear(m, inputs, c.dropout));
-        const mean = div(aggregate(of(plain), inputs), neighbours);
-        const y = l.tap(add(add(mean, l.param('lin_l.bias')), of(l.at('lin_r'))));
-        hidden = x ?? y;
-        x = i < c.layers - 1 ? relu(y) : y;
-      }
-      return { logits: x!, hidden: hidden! };
+        const of = (m: Scope): Tensor => (rows ? linear(m, rows) : featureLinear(m, inputs, c));
+        // the mean is linear, so it is taken of the narrower rows behind W_l; the bias comes after it
+        const mean = div(aggregate(of(withoutBias(l.at('lin_l'))), inputs), neighbours);
+        return add(add(mean, l.param('lin_l.bias')), of(l.at('lin_r')));
+      });
     },
   };
 }
