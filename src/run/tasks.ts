@@ -2,11 +2,9 @@ import type { PreparedData, PrepareOptions } from '../data/prepare.ts';
 import type { Method } from '../methods/method.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
 import { DecantError } from '../util/errors.ts';
-import { type RunOutcome, runClassification } from './classify.ts';
+import type { RunOutcome } from './classify.ts';
 import { classificationMetrics } from './classify-metrics.ts';
-import { classifierTeacher } from './classify-teacher.ts';
 import type { RunContext } from './context.ts';
-import { runGeneration } from './generate.ts';
 import { languageMetrics } from './generate-report.ts';
 import type { RunnerAbilities } from './settings-check.ts';
 
@@ -24,7 +22,9 @@ const classify: TaskRunner = {
   metrics: ({ evaluate }) => classificationMetrics(true, evaluate.topK),
   adapters: true,
   slices: true,
-  run(ctx, method, config, atEnd) {
+  async run(ctx, method, config, atEnd) {
+    const { runClassification } = await import('./classify.ts');
+    const { classifierTeacher } = await import('./classify-teacher.ts');
     const open = async () => {
       const teacher = await classifierTeacher(ctx);
       atEnd(() => teacher.close());
@@ -34,11 +34,21 @@ const classify: TaskRunner = {
   },
 };
 
-/** Every task that can be run. A new one is a folder or file beside this one and a line here. */
+const generate: TaskRunner = {
+  metrics: () => languageMetrics,
+  adapters: true,
+  slices: true,
+  run: async (ctx, method, config) => (await import('./generate.ts')).runGeneration(ctx, method, config),
+};
+
+/**
+ * Every task that can be run. A new one is a folder or file beside this one and a line here; what it takes to run is
+ * imported when it runs, so that `decant plan` starts at once.
+ */
 const runners: Readonly<Record<string, TaskRunner>> = {
   classify,
   'image-classify': classify,
-  generate: { run: runGeneration, metrics: () => languageMetrics, adapters: true, slices: true },
+  generate,
 };
 
 /** Errors: `recipe` for a task without a runner. */
