@@ -1,8 +1,10 @@
 import type { z } from 'zod';
-import type { Tensor } from '../graph/index.ts';
+import type { NDArray, Tensor } from '../graph/index.ts';
+import type { DiffusionSetting } from '../losses/diffusion/setting.ts';
 import type { ParamSpecs } from '../nn/params.ts';
 import type { Scope } from '../nn/scope.ts';
 import type { Terms } from '../train/terms.ts';
+import type { LossModels, ModelCalls, RandomNumbers } from './calls.ts';
 
 /** What a method can ask of a teacher. */
 export type Signal = 'text' | 'topk' | 'logits' | 'hidden' | 'score';
@@ -39,6 +41,8 @@ export interface MethodNeeds {
   readonly labels: 'required' | 'optional' | 'unused';
   /** Whether teacher and student must share their vocabulary (or class list). */
   readonly sameVocabulary: boolean;
+  /** False when only the teacher's hidden activations are read, so that the student's width does not matter. */
+  readonly studentHidden?: boolean;
 }
 
 /** The teacher's knowledge about the examples of a batch. Constants: no gradient flows into them. */
@@ -51,10 +55,38 @@ export interface TeacherSignals {
   readonly hidden?: Readonly<Record<string, Tensor>>;
   /** `[batch]` or `[batch, candidates]` */
   readonly score?: Tensor;
+  /** Rows of what the method's `prepare` made of the signals. */
+  readonly prepared?: Readonly<Record<string, Tensor>>;
+}
+
+/** What the teacher said about all training rows, before the first step; for `prepare`. */
+export interface PrepareInput {
+  /** `[rows, classes]` */
+  readonly logits?: NDArray;
+  /** Activations by tap path, `[rows, ...]`: those that `teacherHidden` names. */
+  readonly hidden: Readonly<Record<string, NDArray>>;
+  /** The teacher's last layer, logits = weights · embedding + bias; where it has one. */
+  readonly outputLayer?: { readonly weights: NDArray; readonly bias?: NDArray };
+  /** Class ids `[rows]`; -100 where there is none. */
+  readonly labels: Int32Array;
+  readonly classes: number;
+}
+
+/** What a method computed on the host from the teacher's signals. All of it is constant in training. */
+export interface Prepared {
+  /** One row per training row, `[rows, ...]` float32: the rows of a batch are `teacher.prepared`. */
+  readonly columns?: Readonly<Record<string, NDArray>>;
+  /** The same for every batch: `constants` of the loss. */
+  readonly constants?: Readonly<Record<string, NDArray>>;
+  /** Figures for the run's journal. */
+  readonly facts?: Readonly<Record<string, number>>;
 }
 
 export interface LossInput {
-  /** Outputs of the student's forward pass (`logits`, `pooled`, …), at the positions that are scored. */
+  /**
+   * Outputs of the student's forward pass (`logits`, `pooled`, …), at the positions that are scored. A student with
+   * `subclasses` outputs per class has them as `subclasses` `[batch, classes · S]`; its logits are the classes' sums.
+   */
   readonly student: Readonly<Record<string, Tensor>>;
   /** Any activation of the student by tap path. */
   tap(path: string): Tensor;
@@ -67,8 +99,16 @@ export interface LossInput {
   readonly columns: Readonly<Record<string, Tensor>>;
   /** The method's own scalars of this step (see `schedule`) and `progress`, step / steps in [0, 1]. */
   readonly scalars: Readonly<Record<string, Tensor>>;
+  /** What `prepare` gave for all batches. */
+  readonly constants?: Readonly<Record<string, Tensor>>;
   /** Extra trainable parts declared by `setup`. */
   readonly extra: Scope;
+  /** For methods with `calls`: the models, to be called in the loss; `student` and `teacher` are then empty. */
+  readonly models?: LossModels;
+  /** For methods with `calls`. */
+  readonly random?: RandomNumbers;
+  /** For diffusion: noise levels, times, and what network outputs stand for. */
+  readonly diffusion?: DiffusionSetting;
 }
 
 /** Scalars that change from step to step on the host and enter the graph as inputs. */
@@ -113,9 +153,20 @@ export interface Method<C = any> {
   readonly config: z.ZodType<C>;
   /** Named, un-reduced terms of the loss. */
   loss(input: LossInput, config: C): Terms;
+  /** Activations of the teacher that the method wants, by tap path; `embedding` is what its output layer is given. */
+  teacherHidden?(config: C): readonly string[];
+  /** Outputs per class that the student has in training; exported and measured, it has one score per class again. */
+  subclasses?(config: C): number;
+  /**
+   * Computes on the host, once per run and before the first step, what the loss needs beyond the signals themselves.
+   * Pure; randomness only from a seed in the config.
+   */
+  prepare?(config: C, signals: PrepareInput): Prepared;
   /** Parameters trained beside the student's (projectors), by name. */
   setup?(config: C, info: SetupInfo): ParamSpecs;
   readonly schedule?: Schedule<C>;
+  /** Task prefer: `mismatched` asks for one more response per row, that of another prompt (KTO's reference point). */
+  readonly responses?: (config: C) => { readonly mismatched?: boolean };
   readonly identities?: readonly Identity[];
 }
 

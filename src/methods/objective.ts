@@ -1,11 +1,12 @@
-import type { Tensor } from '../graph/index.ts';
+import { constant, type Tensor } from '../graph/index.ts';
 import type { AnyModel } from '../nn/model.ts';
 import { prefixed } from '../nn/params.ts';
 import { scopeOf } from '../nn/scope.ts';
 import type { Objective } from '../train/objective.ts';
+import { preferenceColumn } from '../train/policy.ts';
 import { masksOf } from '../train/step-graph.ts';
 import { DecantError } from '../util/errors.ts';
-import type { LossInput, Method, SetupInfo, TeacherSignals } from './method.ts';
+import type { LossInput, Method, Prepared, SetupInfo, TeacherSignals } from './method.ts';
 
 /** Where a method's extra parts live among the trained parameters. They are not part of the exported student. */
 export const EXTRA = '@method';
@@ -19,6 +20,7 @@ export const column = {
   topkLogp: 'teacher/topk/logp',
   hidden: (path: string): string => `teacher/hidden/${path}`,
   score: 'teacher/score',
+  prepared: (name: string): string => `teacher/prepared/${name}`,
   /** Ends of a graph's edges, int32 `[edges]`, both directions; node i is row i of the batch. */
   edgeSource: 'graph/source',
   edgeTarget: 'graph/target',
@@ -37,13 +39,31 @@ const under = (batch: Columns, prefix: string): Record<string, Tensor> =>
 function signalsOf(batch: Columns): TeacherSignals {
   const ids = batch[column.topkIds];
   const hidden = under(batch, column.hidden(''));
+  const prepared = under(batch, column.prepared(''));
   return {
     logits: batch[column.teacherLogits],
     topk: ids ? { ids, logp: batch[column.topkLogp] } : undefined,
     hidden: Object.keys(hidden).length > 0 ? hidden : undefined,
     score: batch[column.score],
+    prepared: Object.keys(prepared).length > 0 ? prepared : undefined,
   };
 }
+
+/** A method with what is known of its pair and its data: what `setup` asks for, and the constants of `prepare`. */
+export const boundTo = <C>(
+  method: Method<C>,
+  { info, constants }: { info?: SetupInfo; constants?: Prepared['constants'] },
+): Method<C> => ({
+  ...method,
+  ...(method.setup && info && { setup: (config: C) => method.setup!(config, info) }),
+  ...(constants && {
+    loss: (input: LossInput, config: C) =>
+      method.loss({ ...input, constants: mapValues(constants, constant) }, config),
+  }),
+});
+
+const mapValues = <A, B>(all: Readonly<Record<string, A>>, f: (a: A) => B): Record<string, B> =>
+  Object.fromEntries(Object.entries(all).map(([n, a]) => [n, f(a)]));
 
 /** Student + method as the loop's objective. */
 export function distillation<C>(
@@ -52,7 +72,7 @@ export function distillation<C>(
   config: C,
   info?: SetupInfo,
 ): Objective {
-  const extra = method.setup ? prefixed(EXTRA, method.setup(config, need(info, method.slug))) : {};
+  const extra = method.setup ? prefixed(EXTRA, method.setup(config, info ?? unknownPair(method.slug))) : {};
   return {
     params: { ...model.params, ...extra },
     scalars: Object.keys(method.schedule?.init(config) ?? {}),
@@ -91,8 +111,16 @@ export function distillation<C>(
   };
 }
 
-function need(info: SetupInfo | undefined, slug: string): SetupInfo {
-  if (!info)
+/** Widths that a method asks for and nobody has told. */
+function unknownPair(slug: string): SetupInfo {
+  const fail = (): never => {
     throw new DecantError('internal', `the method '${slug}' has parts to set up and needs the pair's widths`);
-  return info;
+  };
+  return {
+    studentWidth: fail,
+    teacherWidth: fail,
+    get classes() {
+      return fail();
+    },
+  };
 }

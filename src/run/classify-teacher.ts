@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { ndarray, toNumbers } from '../graph/index.ts';
+import type { OutputLayer } from '../nn/output-layer.ts';
 import { folderTeacher, onnxTeacher } from '../teachers/local.ts';
 import type { Teacher } from '../teachers/teacher.ts';
 import { DecantError } from '../util/errors.ts';
@@ -48,6 +50,21 @@ async function openTeacher(ctx: RunContext): Promise<Teacher & { seconds?: numbe
   });
 }
 
+/** Rows of an output layer, in the order given. */
+function chosenRows({ weights, bias }: Pick<OutputLayer, 'weights' | 'bias'>, order: readonly number[]) {
+  const width = weights.shape[1];
+  const rows = order.map((o) => [...toNumbers(weights).slice(o * width, (o + 1) * width)]);
+  return {
+    weights: ndarray(Float32Array.from(rows.flat()), [order.length, width]),
+    ...(bias && {
+      bias: ndarray(
+        Float32Array.from(order, (o) => toNumbers(bias)[o]),
+        [order.length],
+      ),
+    }),
+  };
+}
+
 /** The teacher's columns in the order of the data's classes; classes it does not know are an error. */
 function inClassOrder(teacher: Teacher, classes: readonly string[]): Teacher {
   const own = teacher.classes;
@@ -69,6 +86,7 @@ function inClassOrder(teacher: Teacher, classes: readonly string[]): Teacher {
   if (order.every((o, i) => o === i) && own.length === classes.length) return teacher;
   return {
     ...teacher,
+    ...(teacher.outputLayer && { outputLayer: async () => chosenRows(await teacher.outputLayer!(), order) }),
     id: `${teacher.id}/classes:${order.join()}`,
     classes,
     async logits(examples) {

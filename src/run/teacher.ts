@@ -2,7 +2,9 @@ import type { Example } from '../data/types.ts';
 import { type NDArray, ndarray } from '../graph/index.ts';
 import { supervised } from '../methods/logits/kd.ts';
 import { createInference } from '../nn/inference.ts';
+import { outputLayer, outputPath } from '../nn/output-layer.ts';
 import { countParams } from '../nn/params.ts';
+import { hiddenReader, inParts } from '../teachers/hidden.ts';
 import type { Teacher } from '../teachers/teacher.ts';
 import { inferAll } from '../train/infer.ts';
 import type { TrainSettings } from '../train/job.ts';
@@ -78,10 +80,15 @@ export async function trainTeacher(
     }),
   );
   const inputs = Object.keys(built.model.inputs);
+  // the members of an ensemble have an embedding each, and none together
+  const [only] = members.length === 1 && outputPath(built.model) !== undefined ? members : [];
+  const activations = only && hiddenReader(ctx.engine, built.model, only);
+  const known = (given: Record<string, NDArray>): Record<string, NDArray> =>
+    Object.fromEntries(Object.entries(given).filter(([name]) => inputs.includes(name)));
   return {
     name: `${settings.architecture ?? settings.from}, trained in place`,
     id: `trained:${contentHash([...members.map(paramsHash), built.tokenizer ? contentHash(built.tokenizer.files) : '', built.maxLength ?? 0])}`,
-    signals: ['logits', 'topk'],
+    signals: ['logits', 'topk', ...(activations ? (['hidden'] as const) : [])],
     parameters: countParams(built.model.params) * settings.ensemble,
     classes,
     built,
@@ -93,7 +100,16 @@ export async function trainTeacher(
         all.push(await inferAll(inference, rows, inputs, { batchSize: settings.batchSize }));
       return all.length === 1 ? all[0] : meanProbabilities(all);
     },
+    ...(activations && {
+      hidden(examples: readonly Example[], paths: readonly string[]) {
+        const rows = built.encode(examples);
+        const all = examples.map((_, i) => i);
+        return inParts(all, settings.batchSize, (part) => activations.read(known(rows.inputs(part)), paths));
+      },
+      outputLayer: async () => outputLayer(built.model, only),
+    }),
     close: async () => {
+      await activations?.dispose();
       for (const inference of inferences) await inference.dispose();
     },
   };

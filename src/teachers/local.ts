@@ -9,11 +9,14 @@ import { assertShapes } from '../export/shapes.ts';
 import { castArray, type NDArray, ndarray } from '../graph/index.ts';
 import { isDecoder, labelNamesOf, modelFromConfig } from '../nn/auto.ts';
 import { createInference } from '../nn/inference.ts';
+import { outputLayer } from '../nn/output-layer.ts';
 import { countParams } from '../nn/params.ts';
 import { DecantError } from '../util/errors.ts';
 import { parseJsonObject } from '../util/json-text.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
 import { contentHash, fileHash } from '../util/node/hash.ts';
+import { hiddenReader, inParts } from './hidden.ts';
+import { openOnnxHidden } from './onnx-hidden.ts';
 import type { Teacher } from './teacher.ts';
 
 export interface LocalTeacherOptions {
@@ -57,6 +60,13 @@ export async function folderTeacher(path: string, options: LocalTeacherOptions):
   });
   const inference = createInference(options.engine, model);
   await inference.setParams(params);
+  const activations = hiddenReader(options.engine, model, params);
+  const given = (rows: readonly Example[]): Record<string, NDArray> =>
+    Object.fromEntries(
+      Object.entries(inputsFor(rows, tokenizer, maxLength, path, scale)).filter(
+        ([name]) => model.inputs[name],
+      ),
+    );
   const hashes = await Promise.all(folder.checkpoint.files.map((f) => fileHash(join(path, f.path))));
   return {
     name: `${model.architecture} of ${path}`,
@@ -64,13 +74,15 @@ export async function folderTeacher(path: string, options: LocalTeacherOptions):
     signals: ['logits', 'topk', 'hidden'],
     parameters: countParams(model.params),
     classes,
-    logits: (examples) =>
-      batched(examples, options.batchSize, async (rows) => {
-        const given = inputsFor(rows, tokenizer, maxLength, path, scale);
-        const known = Object.entries(given).filter(([name]) => model.inputs[name]);
-        return (await inference.run(Object.fromEntries(known))).logits;
-      }),
-    close: () => inference.dispose(),
+    logits: async (examples) =>
+      (await inParts(examples, options.batchSize, (rows) => inference.run(given(rows)))).logits,
+    hidden: (examples, paths) =>
+      inParts(examples, options.batchSize, (rows) => activations.read(given(rows), paths)),
+    outputLayer: async () => outputLayer(model, params),
+    close: async () => {
+      await inference.dispose();
+      await activations.dispose();
+    },
   };
 }
 
@@ -104,9 +116,9 @@ export async function onnxTeacher(path: string, options: OnnxTeacherOptions): Pr
   const tokenizer = options.tokenizer ?? (await tokenizerBeside(path));
   const classes = options.classes ?? (await classesBeside(path));
   const scale = (await scaleBeside(dirname(path))) ?? (await scaleBeside(dirname(dirname(path))));
-  const ask = async (rows: readonly Example[]): Promise<NDArray> => {
+  const feedsOf = (rows: readonly Example[]) => {
     const given = inputsFor(rows, tokenizer, options.maxLength ?? 512, path, scale);
-    const feeds = Object.fromEntries(
+    return Object.fromEntries(
       session.inputNames.map((name) => {
         const a =
           given[name] ??
@@ -116,7 +128,9 @@ export async function onnxTeacher(path: string, options: OnnxTeacherOptions): Pr
         return [name, new ort.Tensor(wide.dtype as 'int64', wide.data as BigInt64Array, [...wide.shape])];
       }),
     );
-    const result = (await session.run(feeds))[output];
+  };
+  const ask = async (rows: readonly Example[]): Promise<Record<string, NDArray>> => {
+    const result = (await session.run(feedsOf(rows)))[output];
     if (classes && result.dims.at(-1) !== classes.length)
       throw new DecantError('model', 'the model puts out another number of scores than it has class names', {
         at: path,
@@ -124,15 +138,24 @@ export async function onnxTeacher(path: string, options: OnnxTeacherOptions): Pr
         allowed: `${classes.length} classes`,
         fix: 'list its classes in the order of its outputs under teacher.classes',
       });
-    return ndarray(Float32Array.from(result.data as Float32Array), result.dims);
+    return { logits: ndarray(Float32Array.from(result.data as Float32Array), result.dims) };
   };
+  const hidden = openOnnxHidden(bytes, output, path);
   return {
     name: `ONNX model ${path}`,
     id: `onnx:${contentHash([await fileHash(path), tokenizer ? contentHash(tokenizer.files) : '', options.maxLength ?? 512, ...(scale ? [scale] : [])])}`,
-    signals: ['logits', 'topk'],
+    signals: ['logits', 'topk', ...(hidden ? (['hidden'] as const) : [])],
     classes,
-    logits: (examples) => batched(examples, options.batchSize, ask),
-    close: () => session.release(),
+    logits: async (examples) => (await inParts(examples, options.batchSize, ask)).logits,
+    ...(hidden && {
+      hidden: (examples: readonly Example[], paths: readonly string[]) =>
+        inParts(examples, options.batchSize, (rows) => hidden.read(feedsOf(rows), paths)),
+      outputLayer: async () => hidden.layer,
+    }),
+    close: async () => {
+      await session.release();
+      await hidden?.close();
+    },
   };
 }
 
@@ -238,22 +261,4 @@ export function tokenInputs(
     input_ids: ndarray(data, [rows.length, width]),
     attention_mask: ndarray(mask, [rows.length, width]),
   };
-}
-
-/** Asks in parts of `size` and joins the answers. */
-async function batched(
-  examples: readonly Example[],
-  size: number,
-  ask: (rows: readonly Example[]) => Promise<NDArray>,
-): Promise<NDArray> {
-  const parts: NDArray[] = [];
-  for (let i = 0; i < examples.length; i += size) parts.push(await ask(examples.slice(i, i + size)));
-  const width = parts[0]?.shape[1] ?? 0;
-  const out = new Float32Array(examples.length * width);
-  let at = 0;
-  for (const p of parts) {
-    out.set(p.data as Float32Array, at);
-    at += p.data.length;
-  }
-  return ndarray(out, [examples.length, width]);
 }
