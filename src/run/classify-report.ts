@@ -22,6 +22,7 @@ import { type ArmOutputs, marks, predictions } from './classify-metrics.ts';
 import type { RunContext } from './context.ts';
 import { readMetrics } from './events.ts';
 import { textOf } from './text.ts';
+import { thumbnail } from './thumbnail.ts';
 
 /** An arm as it was measured. */
 export interface MeasuredArm extends ReportArm {
@@ -185,6 +186,7 @@ export function differingExamples(
     .slice(0, count);
   return rows.map(({ i }) => {
     const gold = test[i].label ?? -1;
+    const image = thumbnail(test[i]);
     const answer = (c: number, p: number) => ({
       text: classes[c],
       confidence: p,
@@ -192,6 +194,7 @@ export function differingExamples(
     });
     return {
       input: textOf(test[i]) || `${test[i].file}:${test[i].line}`,
+      ...(image ? { image } : {}),
       ...(gold >= 0 ? { gold: classes[gold] } : {}),
       teacher: answer(b[i], t.data[i * t.cols + b[i]]),
       student: answer(a[i], s.data[i * s.cols + a[i]]),

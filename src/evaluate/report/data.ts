@@ -142,6 +142,8 @@ export interface ReportSlices {
 
 export interface ReportExample {
   input: string;
+  /** A picture of the input, as a data URL. */
+  image?: string;
   gold?: string;
   teacher: ReportAnswer;
   student: ReportAnswer;

@@ -112,7 +112,8 @@ function exampleCase(e: ReportExample): string {
     return `<div><p class="who">${who}</p><p>${mark}${escapeText(a.text)}${confidence}</p></div>`;
   };
   const gold = e.gold === undefined ? '' : `<p class="who">label: ${escapeText(e.gold)}</p>`;
-  return `<div class="case"><div><p class="input">${escapeText(e.input)}</p>${gold}</div>${answer('Teacher', e.teacher)}${answer('Student', e.student)}</div>`;
+  const picture = e.image?.startsWith('data:image/') ? `<img alt="" src="${escapeText(e.image)}">` : '';
+  return `<div class="case"><div>${picture}<p class="input">${escapeText(e.input)}</p>${gold}</div>${answer('Teacher', e.teacher)}${answer('Student', e.student)}</div>`;
 }
 
 /** What went in, what was put aside, and why. */
