@@ -45,6 +45,7 @@ export function planColumns(request: ColumnRequest): ColumnPlan {
   checkMapping(request);
   const tried: string[] = [];
   for (const form of forms) {
+    if (form.pool && !request.unlabelled) continue;
     const needed = request.unlabelled ? form.needs : [...form.needs, ...form.gold];
     const entries = new Map<RoleName, string | string[]>();
     const taken = new Set(Object.values(mapped).flatMap(columnsOf));

@@ -55,6 +55,7 @@ export function toExample(
     }
     if (plan.keep.length > 0)
       example.meta = Object.fromEntries(plan.keep.map((c) => [c, String(row.values[c] ?? '')]));
+    if (plan.form.groupBy) example.group ??= example[plan.form.groupBy];
     const { responses, scores } = example as Partial<Example>;
     if (responses && scores && responses.length !== scores.length)
       throw new Rejected('ragged', `${responses.length} responses with ${scores.length} scores`);

@@ -72,7 +72,10 @@ async function* rows(source: Source) {
 export const foldOf = (position: number): 'train' | 'validation' | 'test' =>
   position % 5 === 4 ? 'test' : position % 5 === 3 ? 'validation' : 'train';
 
-/** The collection's judged pairs as rows (`query_id`, `query`, `doc_id`, `document`, `relevance`), split by query. */
+/**
+ * The collection's judged pairs as rows (`query_id`, `query`, `doc_id`, `document`, `relevance`), split by query, and all
+ * its documents (`doc_id`, `document`).
+ */
 export function retrievalSet(files: RetrievalFiles): SourceSet {
   const part = (split: string): Source => ({
     label: `${files.label}#${split}`,
@@ -98,9 +101,20 @@ export function retrievalSet(files: RetrievalFiles): SourceSet {
       }
     },
   });
+  const documents: Source = {
+    label: `${files.label}#documents`,
+    async *batches() {
+      const all = (await readRetrieval(files)).documents;
+      yield all.map(({ id, text }, i) => ({
+        file: files.documents.label,
+        line: i + 1,
+        values: { doc_id: id, document: text },
+      }));
+    },
+  };
   return {
     label: files.label,
-    splits: { train: part('train'), validation: part('validation'), test: part('test') },
+    splits: { train: part('train'), validation: part('validation'), test: part('test'), documents },
     columns: { query: 'query', document: 'document', relevance: 'relevance', group: 'query_id' },
   };
 }

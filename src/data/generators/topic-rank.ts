@@ -168,7 +168,7 @@ export function topicRank(options: TopicRankOptions): GeneratedSet {
       train: rows('train'),
       validation: rows('validation'),
       test: rows('test'),
-      unlabeled: () => documents.map((d) => ({ document: text(d) })),
+      documents: () => documents.map((d) => ({ document: text(d) })),
     },
     columns: { query: 'query', document: 'document', relevance: 'relevance', group: 'query_id' },
   };
