@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { padIdOf } from '../data/batching.ts';
 import type { Tokenizer } from '../data/tokenizer/tokenizer.ts';
 import type { Example } from '../data/types.ts';
@@ -22,6 +23,7 @@ import {
 } from '../train/encoded.ts';
 import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
+import { readScales } from './predict.ts';
 import {
   type TokenizerSettings,
   textOf,
@@ -92,8 +94,9 @@ export async function buildClassifier(settings: ModelSettings, info: BuildInfo):
     return { model, featureScale: scale, encode: (examples) => encodeFeatures(examples, scale) };
   }
   const texts = info.examples.map(textOf);
+  const wanted = settings.tokenizer ?? tokenizerDefaults;
   const tokenizer = await tokenizerFor(
-    settings.tokenizer ?? tokenizerDefaults,
+    wanted.from ? { ...wanted, from: resolve(info.baseDir, wanted.from) } : wanted,
     texts,
     settings.maxLength ?? 512,
   );
@@ -162,7 +165,19 @@ function make(settings: ModelSettings, { task, at }: BuildInfo, info: ModelInfo)
 /** A model folder as the starting point, its classification head replaced when the number of classes differs. */
 async function fromFolder(settings: ModelSettings, info: BuildInfo): Promise<BuiltModel> {
   const path = resolve(info.baseDir, settings.from!);
-  const folder = await readModelFolder(diskFolder(path), ['config', 'weights', 'tokenizer']);
+  if (path.endsWith('.onnx'))
+    throw new DecantError('recipe', 'a model is trained on from its folder, not from an ONNX file', {
+      at: `${info.at}.from`,
+      seen: settings.from,
+      fix: 'name the folder with config.json and model.safetensors',
+    });
+  const [sample] = info.examples;
+  const isText = !sample.image && !sample.features;
+  const folder = await readModelFolder(diskFolder(path), [
+    'config',
+    'weights',
+    ...(isText ? (['tokenizer'] as const) : []),
+  ]);
   const model = modelFromConfig({ ...folder.config, num_labels: info.classes.length, id2label: undefined });
   if (isDecoder(model))
     throw new DecantError('model', 'the folder holds a decoder, not a classifier', {
@@ -195,8 +210,30 @@ async function fromFolder(settings: ModelSettings, info: BuildInfo): Promise<Bui
     { params: Object.fromEntries(fresh.map((n) => [n, model.params[n]])) } as unknown as AnyModel,
     'head',
   );
+  const params = { ...start, ...head };
+  if (!isText) return pixelModel(model, params, await scalesOf(path, info.examples));
   const tokenizer = await tokenizerFromFolder(path);
   const limit = Number(folder.config?.max_position_embeddings ?? 512);
   const maxLength = settings.maxLength ?? usualMaxLength(tokenizer, info.examples.map(textOf), limit);
-  return textModel(model, tokenizer, maxLength, { ...start, ...head });
+  return textModel(model, tokenizer, maxLength, params);
 }
+
+/** How the folder's model was given pixels or features; statistics of the rows where it does not say. */
+async function scalesOf(path: string, examples: readonly Example[]) {
+  const file = join(path, 'preprocessor_config.json');
+  const own = existsSync(file) ? await readScales(file) : {};
+  return examples[0].image
+    ? { pixels: own.pixels ?? pixelScale(examples) }
+    : { features: own.features ?? featureScale(examples) };
+}
+
+const pixelModel = (
+  model: AnyModel,
+  start: Params<NDArray>,
+  { pixels, features }: { pixels?: PixelScale; features?: PixelScale },
+): BuiltModel => ({
+  model,
+  start,
+  ...(pixels ? { scale: pixels } : { featureScale: features! }),
+  encode: (examples) => (pixels ? encodeImages(examples, pixels) : encodeFeatures(examples, features!)),
+});

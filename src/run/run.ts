@@ -20,6 +20,7 @@ import type { RunContext } from './context.ts';
 import { openEngine } from './engine.ts';
 import { openRunJournal } from './events.ts';
 import { openRun } from './folder.ts';
+import { fetchHubModels, withHubNames } from './hub-models.ts';
 import { openLog } from './log.ts';
 import { createProgress, type ProgressReporter } from './progress.ts';
 import { openPutAside } from './put-aside.ts';
@@ -72,6 +73,7 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
   try {
     options.onOpened?.(out);
     journal.event(opened.resumed ? 'resumed' : 'started', { recipe: hash });
+    const { recipe: local, names } = await fetchHubModels(recipe, progress);
     const aside = openPutAside(opened.folder.putAside);
     closers.push(() => aside.abandon());
     const reading: PrepareOptions = {
@@ -82,10 +84,10 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
       onProblem: (problem) => aside.add(problem),
     };
     const data = runner.prepare
-      ? await runner.prepare(recipe, reading)
+      ? await runner.prepare(local, reading)
       : await prepareData(dataSpecOf(recipe), reading);
     const putAside = aside.close();
-    requirePairing(recipe, baseDir, data);
+    requirePairing(local, baseDir, data);
     journal.event('data', {
       putAside,
       report: { ...data.report, samples: data.report.samples.slice(0, 20) },
@@ -95,7 +97,7 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
     const signals = openSignalStore(opened.folder.signals, { write: true });
     closers.unshift(() => signals.close());
     const ctx: RunContext = {
-      recipe,
+      recipe: local,
       recipeHash: hash,
       baseDir,
       folder: opened.folder,
@@ -110,7 +112,7 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
     };
     const outcome = await runner.run(ctx, method, config, (close) => closers.unshift(close));
     const report = withChosenMetrics(
-      { ...outcome.report, recipe: serializeRecipe(recipe, hash) },
+      { ...withHubNames(outcome.report, names), recipe: serializeRecipe(recipe, hash) },
       recipe.evaluate.metrics,
     );
     await writeReport(opened.folder.path, report);

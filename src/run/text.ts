@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path';
 import type { SpecialTokens } from '../data/tokenizer/special.ts';
 import { createTokenizer, type Tokenizer } from '../data/tokenizer/tokenizer.ts';
 import { type TokenizerKind, trainTokenizer } from '../data/tokenizer/train.ts';
@@ -48,7 +49,9 @@ export async function tokenizerFor(
   return createTokenizer(files.tokenizer, files.tokenizerConfig);
 }
 
-export async function tokenizerFromFolder(path: string): Promise<Tokenizer> {
+/** The tokenizer of a model folder, or of the folder in which a tokenizer.json lies. */
+export async function tokenizerFromFolder(given: string): Promise<Tokenizer> {
+  const path = basename(given) === 'tokenizer.json' ? dirname(given) : given;
   const folder = await readModelFolder(diskFolder(path), ['tokenizer']);
   if (!folder.tokenizer) throw new DecantError('model', 'the folder has no tokenizer.json', { at: path });
   return createTokenizer(folder.tokenizer, folder.tokenizerConfig);
