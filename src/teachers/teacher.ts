@@ -165,7 +165,7 @@ const lacks = (teacher: Teacher, signal: SignalKind): DecantError =>
     },
   );
 
-const lost = (row: number, form: string | undefined): DecantError =>
+export const lost = (row: number, form: string | undefined): DecantError =>
   new DecantError('teacher', 'the store lost a signal that was just written', {
     at: `example ${row}`,
     seen: form,
@@ -178,7 +178,7 @@ function rowOf(a: NDArray, row: number): NDArray {
 }
 
 /** Asks for what the shelf lacks, each example once, and stores it; returns how many that were. */
-async function askMissing(
+export async function askMissing(
   teacher: Teacher,
   shelf: SignalShelf,
   examples: readonly Example[],
