@@ -37,7 +37,11 @@ export function describeFolder(path: string, name = path): ModelDescriptor {
     signals: {
       ...(output === 'tokens' ? { text: true } : {}),
       ...(output === 'classes' || output === 'tokens' ? { logits: true, topk: width } : {}),
-      ...(hidden && layers ? { hidden: Array<number>(layers).fill(hidden) } : {}),
+      ...(hidden && layers
+        ? { hidden: Array<number>(layers).fill(hidden) }
+        : output === 'classes'
+          ? { hidden: [0] }
+          : {}),
     },
   };
 }

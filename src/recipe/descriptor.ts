@@ -35,7 +35,7 @@ export interface SignalDescriptor {
   topk?: number;
   /** All logits. */
   logits?: boolean;
-  /** Width of each hidden layer it shows. */
+  /** Width of each hidden layer it shows; 0 where the run will tell. */
   hidden?: readonly number[];
   /** One number per input: a reward, a relevance. */
   score?: boolean;

@@ -99,7 +99,8 @@ function judge(
     else if (fact.state !== 'same')
       bridged.push(crossed ? `aligned by the method itself: ${fact.message}` : fact.message);
   }
-  if (choice.includes('hidden')) hidden(needs, teacher, student, against, bridged);
+  if (choice.includes('hidden') && needs.studentHidden !== false)
+    hidden(needs, teacher, student, against, bridged);
   return {
     verdict: against.length > 0 ? 'illegal' : bridged.length > 0 ? 'adapted' : 'legal',
     reasons: against.length > 0 ? against : bridged,
@@ -116,7 +117,7 @@ function hidden(
 ): void {
   const [t, s] = [teacher.signals.hidden?.at(-1), student.signals.hidden?.at(-1)];
   if (s === undefined) against.push('the student shows no hidden layers');
-  else if (t !== s) {
+  else if (t !== s && t && s) {
     if (needs.sameHidden)
       against.push(`hidden layers are ${t} and ${s} wide and the method compares them as they are`);
     else bridged.push(`hidden layers are ${t} and ${s} wide: a projection is trained`);

@@ -55,8 +55,12 @@ function describeTeacher(input: PairingInput): ModelDescriptor | { unchecked: st
   if (!teacher) return undefined;
   const path = (p: string): string => (isAbsolute(p) ? p : resolve(input.baseDir, p));
   switch (teacher.kind) {
-    case 'trained':
-      return describeMade(teacher, 'teacher', input);
+    case 'trained': {
+      const made = describeMade(teacher, 'teacher', input);
+      // the members of an ensemble show their common probabilities only
+      if ('unchecked' in made || teacher.ensemble === 1) return made;
+      return { ...made, signals: { ...made.signals, hidden: undefined } };
+    }
     case 'folder': {
       const {
         path: where,
@@ -84,7 +88,7 @@ function describeTeacher(input: PairingInput): ModelDescriptor | { unchecked: st
           output: 'classes',
           width: classes.length,
           classes,
-          signals: { logits: true, topk: classes.length },
+          signals: { logits: true, topk: classes.length, hidden: [0] },
         };
       return {
         unchecked: 'an ONNX file without config.json beside it says what it puts out when the run opens it',

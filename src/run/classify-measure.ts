@@ -82,7 +82,7 @@ export async function measure(ctx: RunContext, m: MeasureInput): Promise<Measure
           role: id,
           name,
           about,
-          parameters: countParams(m.built.model.params),
+          parameters: countParams(list[0].model.params),
           trainSeconds: seconds,
           latency,
         },

@@ -4,11 +4,11 @@ import type { ExportedFile } from '../export/student.ts';
 import type { NDArray } from '../graph/index.ts';
 import { supervised } from '../methods/logits/kd.ts';
 import type { Method } from '../methods/method.ts';
-import { column } from '../methods/objective.ts';
+import type { AnyModel } from '../nn/model.ts';
 import type { Params } from '../nn/params.ts';
 import { storedLogits, type Teacher } from '../teachers/teacher.ts';
 import type { Encoded } from '../train/encoded.ts';
-import { matrixColumn, type TrainSettings, updatesFor } from '../train/job.ts';
+import { type TrainSettings, updatesFor } from '../train/job.ts';
 import { DecantError } from '../util/errors.ts';
 import { armLogits, trainArm } from './arm.ts';
 import { type BuiltModel, buildClassifier, type ModelSettings } from './build.ts';
@@ -26,6 +26,7 @@ import {
   reliability,
 } from './classify-report.ts';
 import type { RunContext } from './context.ts';
+import { type MethodInputs, methodInputs } from './method-inputs.ts';
 import type { ParityResult } from './parity.ts';
 
 /** What a finished run gives back. */
@@ -71,14 +72,11 @@ export async function runClassification(
   const teacher = await openTeacher();
 
   const shelf = ctx.signals.shelf({ teacher: teacher.id, signal: 'logits' });
-  const askTeacher = async (
-    rows: readonly Example[],
-    what: string,
-  ): Promise<{ logits: NDArray; asked: number }> => {
+  const asking = (rows: readonly Example[]) => (what: string) => {
     const task = ctx.progress.task(`teacher: ${what}`, rows.length, 'rows');
-    const result = await storedLogits(teacher, shelf, rows, {
+    return {
       batchSize: (recipe.teacher as { batchSize?: number } | undefined)?.batchSize ?? 64,
-      onProgress: (done) => task.update({ done }),
+      onProgress: (done: number) => task.update({ done }),
       check: () => {
         if (ctx.stopRequested())
           throw new DecantError(
@@ -87,10 +85,17 @@ export async function runClassification(
             { fix: 'go on with: decant resume DIR' },
           );
       },
-    });
-    task.finish(
-      result.asked < rows.length ? `${rows.length - result.asked} of ${rows.length} from the store` : '',
-    );
+      done: (asked: number) =>
+        task.finish(asked < rows.length ? `${rows.length - asked} of ${rows.length} from the store` : ''),
+    };
+  };
+  const askTeacher = async (
+    rows: readonly Example[],
+    what: string,
+  ): Promise<{ logits: NDArray; asked: number }> => {
+    const options = asking(rows)(what);
+    const result = await storedLogits(teacher, shelf, rows, options);
+    options.done(result.asked);
     return result;
   };
   const knowledge = await askTeacher(transfer, 'training rows');
@@ -106,18 +111,25 @@ export async function runClassification(
       },
     );
   const onTest = await askTeacher(test, 'test rows');
-  ctx.journal.event('signals', {
-    rows: transfer.length + test.length,
-    asked: knowledge.asked + onTest.asked,
+  const inputs = await methodInputs(ctx, {
+    teacher,
+    method,
+    config: methodConfig,
+    built,
+    rows: transfer,
+    logits: knowledge.logits,
+    classes: classes.length,
+    asking: asking(transfer),
   });
+  const asked = knowledge.asked + onTest.asked + inputs.asked;
+  ctx.journal.event('signals', { rows: transfer.length + test.length, asked });
 
   const arms = await trainStudents(ctx, built, {
     train,
     transfer,
     test,
-    knowledge: knowledge.logits,
+    inputs,
     settings,
-    method,
     methodConfig,
     teacherId: teacher.id,
   });
@@ -127,13 +139,13 @@ export async function runClassification(
     teacher,
     teacherLogits: onTest.logits,
     arms,
-    built,
+    built: inputs.built,
     test,
     labels,
     gold,
     train,
   });
-  const exported = await exportBest(ctx, built, arms.distilled[0], classes, test);
+  const exported = await exportBest(ctx, inputs.built, arms.distilled[0], classes, test);
   const distilled = measured.find((a) => a.role === 'distilled')!;
   const fp32 = exported.files.find((f) => f.path === 'onnx/model.onnx');
   const int8 = exported.files.find((f) => f.path === 'onnx/model_quantized.onnx');
@@ -177,7 +189,7 @@ export async function runClassification(
   return {
     report,
     model: { folder: ctx.folder.model, ...exported },
-    askedOfTeacher: knowledge.asked + onTest.asked,
+    askedOfTeacher: asked,
   };
 }
 
@@ -197,9 +209,8 @@ interface StudentJobs {
   train: readonly Example[];
   transfer: readonly Example[];
   test: readonly Example[];
-  knowledge: NDArray;
+  inputs: MethodInputs;
   settings: TrainSettings;
-  method: Method;
   methodConfig: unknown;
   teacherId: string;
 }
@@ -207,6 +218,7 @@ interface StudentJobs {
 /** One student of one seed. */
 export interface TrainedStudent {
   seed: number;
+  model: AnyModel;
   params: Params<NDArray>;
   seconds: number;
   logits: NDArray;
@@ -229,12 +241,15 @@ async function trainStudents(
   const out = { distilled: [] as TrainedStudent[], alone: [] as TrainedStudent[] };
   const finish = async (
     seed: number,
+    { model }: BuiltModel,
     trained: { params: Params<NDArray>; seconds: number },
   ): Promise<TrainedStudent> => ({
     seed,
+    model,
     ...trained,
-    logits: await armLogits(ctx, built.model, trained.params, test),
+    logits: await armLogits(ctx, model, trained.params, test),
   });
+  const student = jobs.inputs.built;
   for (const [i, seed] of recipe.seeds.entries()) {
     const base = {
       seed,
@@ -250,14 +265,16 @@ async function trainStudents(
       ...base,
       name: 'distilled',
       title: `student${counted}`,
-      method: jobs.method,
+      model: student.model,
+      start: student.start,
+      method: jobs.inputs.method,
       config: jobs.methodConfig,
       rows,
-      signals: matrixColumn(column.teacherLogits, jobs.knowledge),
+      signals: jobs.inputs.signals,
       probe: recipe.train.probe && i === 0,
       depends: jobs.teacherId,
     });
-    out.distilled.push(await finish(seed, distilled));
+    out.distilled.push(await finish(seed, student, distilled));
     if (recipe.evaluate.baselines.withoutTeacher && labelled.length > 0) {
       const alone = await trainArm(ctx, {
         ...base,
@@ -268,7 +285,7 @@ async function trainStudents(
         rows: labelledRows,
         depends: null,
       });
-      out.alone.push(await finish(seed, alone));
+      out.alone.push(await finish(seed, built, alone));
     }
   }
   return out;

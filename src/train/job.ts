@@ -130,14 +130,17 @@ export function classificationSource(
   };
 }
 
-/** Rows of a matrix as a batch column. */
-export const matrixColumn =
-  (name: string, matrix: NDArray): SignalColumns =>
-  (rows) => {
-    const width = matrix.shape[1];
-    const out = new Float32Array(rows.length * width);
-    rows.forEach((row, r) => {
-      out.set((matrix.data as Float32Array).subarray(row * width, (row + 1) * width), r * width);
-    });
-    return { [name]: ndarray(out, [rows.length, width]) };
-  };
+/** Rows of arrays `[rows, ...]` as batch columns. */
+export const arrayColumns =
+  (arrays: Readonly<Record<string, NDArray>>): SignalColumns =>
+  (rows) =>
+    Object.fromEntries(
+      Object.entries(arrays).map(([name, a]) => {
+        const width = a.data.length / a.shape[0];
+        const out = new Float32Array(rows.length * width);
+        rows.forEach((row, r) => {
+          out.set((a.data as Float32Array).subarray(row * width, (row + 1) * width), r * width);
+        });
+        return [name, ndarray(out, [rows.length, ...a.shape.slice(1)])];
+      }),
+    );
