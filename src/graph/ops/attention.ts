@@ -42,6 +42,8 @@ export interface AttentionOptions {
   scale?: number;
   /** Hide later keys; earlier ones of a longer key sequence (a cache) stay visible. */
   causal?: boolean;
+  /** What becomes of the attention weights `[..., heads, queries, keys]` before they weigh the values: dropout. */
+  weights?: (weights: Tensor) => Tensor;
 }
 
 /**
@@ -81,7 +83,7 @@ export function scaledDotProductAttention(
     const keep = cast(past ? logicalAnd(visible, past) : visible, q.dtype);
     scores = add(mul(scores, keep), hiddenFloor(keep));
   }
-  const weights = softmax(scores);
+  const weights = (options.weights ?? ((w) => w))(softmax(scores));
   const rows = [...folded.shape.slice(0, -1), keys];
   return reshape(matmul(reshape(weights, rows), v), [...q.shape.slice(0, -1), v.shape[v.rank - 1]]);
 }

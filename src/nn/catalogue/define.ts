@@ -54,6 +54,7 @@ export const encoderOptions = z.strictObject({
   heads: positive.default(4).describe('attention heads'),
   intermediate: positive.optional().describe('width of the feed-forward layer (4 × hidden when absent)'),
   dropout: rate.default(0.1).describe('dropout of hidden states'),
+  attentionDropout: rate.default(0).describe('dropout of attention weights'),
 });
 
 export type EncoderOptions = z.infer<typeof encoderOptions>;

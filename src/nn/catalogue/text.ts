@@ -23,6 +23,7 @@ const decoderOptions = z.strictObject({
   heads: positive.default(4).describe('attention heads'),
   intermediate: positive.optional().describe('width of the feed-forward layer'),
   dropout: rate.default(0).describe('dropout of hidden states'),
+  attentionDropout: rate.default(0).describe('dropout of attention weights'),
 });
 
 /** A BERT config.json from sizes and data. */
@@ -34,6 +35,7 @@ export const bertConfigOf = (o: EncoderOptions, info: ModelInfo): BertConfig => 
   num_attention_heads: o.heads,
   intermediate_size: o.intermediate ?? 4 * o.hidden,
   hidden_dropout_prob: o.dropout,
+  attention_probs_dropout_prob: o.attentionDropout,
   max_position_embeddings: info.maxLength ?? 512,
 });
 
@@ -71,6 +73,7 @@ export const textModels: Readonly<Record<string, Architecture>> = {
           n_heads: o.heads,
           hidden_dim: o.intermediate ?? 4 * o.hidden,
           dropout: o.dropout,
+          attention_dropout: o.attentionDropout,
           max_position_embeddings: info.maxLength ?? 512,
         },
         need(info, 'classes'),
@@ -91,12 +94,13 @@ export const textModels: Readonly<Record<string, Architecture>> = {
         n_positions: info.maxLength ?? 512,
         resid_pdrop: o.dropout,
         embd_pdrop: o.dropout,
+        attn_pdrop: o.attentionDropout,
       }),
   }),
   llama: define({
     tasks: ['generate', 'prefer'],
     summary: 'Llama decoder: RMSNorm, rotary positions, SwiGLU, grouped-query attention',
-    options: decoderOptions.extend({
+    options: decoderOptions.omit({ dropout: true }).extend({
       kvHeads: positive.optional().describe('heads of keys and values (all heads when absent)'),
       tied: z.boolean().default(true).describe('the output layer shares the embeddings'),
     }),
@@ -110,6 +114,7 @@ export const textModels: Readonly<Record<string, Architecture>> = {
         num_key_value_heads: o.kvHeads ?? o.heads,
         intermediate_size: o.intermediate ?? Math.ceil((o.hidden * 8) / 3 / 8) * 8,
         tie_word_embeddings: o.tied,
+        attention_dropout: o.attentionDropout,
         max_position_embeddings: info.maxLength ?? 512,
       }),
   }),

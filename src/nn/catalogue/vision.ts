@@ -73,6 +73,7 @@ export const visionModels: Readonly<Record<string, Architecture>> = {
           num_attention_heads: o.heads,
           intermediate_size: o.intermediate ?? 4 * o.hidden,
           hidden_dropout_prob: o.dropout,
+          attention_probs_dropout_prob: o.attentionDropout,
         },
         need(info, 'classes'),
       ),
@@ -89,6 +90,7 @@ export const visionModels: Readonly<Record<string, Architecture>> = {
         hidden_size: o.hidden,
         num_attention_heads: o.heads,
         intermediate_size: o.intermediate ?? 4 * o.hidden,
+        attention_dropout: o.attentionDropout,
       };
       return clip({
         text_config: {

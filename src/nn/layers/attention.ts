@@ -15,6 +15,8 @@ import {
   transpose,
   where,
 } from '../../graph/index.ts';
+import type { Scope } from '../scope.ts';
+import { dropout } from './dropout.ts';
 
 /** `[batch, seq, heads · width]` to `[batch, heads, seq, width]`. */
 export function splitHeads(x: Tensor, heads: number, width: number): Tensor {
@@ -59,11 +61,17 @@ export interface AttentionInput {
   /** Broadcastable to `[batch, heads, seq, keys]`: float (added to the scores) or bool (true is seen). */
   mask?: Tensor;
   scale?: number;
+  /** Dropout of the attention weights in training: where it draws its keys, and its rate. */
+  drop?: readonly [scope: Scope, rate: number];
 }
 
 /** softmax(q kᵀ · scale + mask) v: `[batch, heads, seq, width]` (Vaswani et al. 2017, eq. 1). */
-export const attend = ({ q, k, v, mask, scale }: AttentionInput): Tensor =>
-  scaledDotProductAttention(q, k, v, { mask, scale });
+export const attend = ({ q, k, v, mask, scale, drop }: AttentionInput): Tensor =>
+  scaledDotProductAttention(q, k, v, {
+    mask,
+    scale,
+    weights: drop && ((w) => dropout(drop[0], w, drop[1])),
+  });
 
 /** Both masks at once; either may be missing. */
 export const bothMasks = (a: Tensor | undefined, b: Tensor | undefined): Tensor | undefined =>

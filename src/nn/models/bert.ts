@@ -115,7 +115,15 @@ export function bertLayer(s: Scope, c: BertConfig, x: Tensor, mask: Tensor | und
   const self = s.at('attention.self');
   const project = (name: string): Tensor => splitHeads(linear(self.at(name), x), heads, width);
   const context = self.tap(
-    mergeHeads(attend({ q: project('query'), k: project('key'), v: project('value'), mask })),
+    mergeHeads(
+      attend({
+        q: project('query'),
+        k: project('key'),
+        v: project('value'),
+        mask,
+        drop: [self, c.attention_probs_dropout_prob],
+      }),
+    ),
   );
   const a = s.at('attention.output');
   const attended = layerNorm(

@@ -36,6 +36,7 @@ interface TowerConfig {
   num_attention_heads: number;
   hidden_act: string;
   layer_norm_eps: number;
+  attention_dropout?: number;
   [key: string]: unknown;
 }
 
@@ -131,7 +132,13 @@ function layers(s: Scope, c: TowerConfig, x: Tensor, mask?: Tensor): Tensor {
     const width = c.hidden_size / c.num_attention_heads;
     const project = (name: string): Tensor =>
       splitHeads(linear(a.at(name), normed), c.num_attention_heads, width);
-    const context = attend({ q: project('q_proj'), k: project('k_proj'), v: project('v_proj'), mask });
+    const context = attend({
+      q: project('q_proj'),
+      k: project('k_proj'),
+      v: project('v_proj'),
+      mask,
+      drop: [a, c.attention_dropout ?? 0],
+    });
     x = add(x, a.tap(linear(a.at('out_proj'), mergeHeads(context))));
     const m = l.at('mlp');
     const inner = activation(c.hidden_act)(

@@ -22,6 +22,7 @@ export interface DistilBertConfig {
   activation: string;
   initializer_range: number;
   dropout: number;
+  attention_dropout: number;
   seq_classif_dropout: number;
   [key: string]: unknown;
 }
@@ -81,7 +82,15 @@ export function distilbertEncoder(s: Scope, c: DistilBertConfig, inputs: TextInp
     const l = s.at(`transformer.layer.${i}`);
     const a = l.at('attention');
     const heads = (name: string): Tensor => splitHeads(linear(a.at(name), x), c.n_heads, c.dim / c.n_heads);
-    const context = mergeHeads(attend({ q: heads('q_lin'), k: heads('k_lin'), v: heads('v_lin'), mask }));
+    const context = mergeHeads(
+      attend({
+        q: heads('q_lin'),
+        k: heads('k_lin'),
+        v: heads('v_lin'),
+        mask,
+        drop: [a, c.attention_dropout],
+      }),
+    );
     const attended = layerNorm(l.at('sa_layer_norm'), add(a.tap(linear(a.at('out_lin'), context)), x), EPS);
     const f = l.at('ffn');
     const inner = activation(c.activation)(linear(f.at('lin1'), attended));

@@ -97,7 +97,10 @@ export function gpt2(config: Partial<Gpt2Config>): DecoderModel {
         const key = appendPast(inputs.past?.[i].key, k);
         const value = appendPast(inputs.past?.[i].value, v);
         present.push({ key, value });
-        const attended = conv1d(a.at('c_proj'), mergeHeads(attend({ q, k: key, v: value, mask })));
+        const attended = conv1d(
+          a.at('c_proj'),
+          mergeHeads(attend({ q, k: key, v: value, mask, drop: [a, c.attn_pdrop] })),
+        );
         x = add(x, a.tap(dropout(a, attended, c.resid_pdrop)));
         const m = l.at('mlp');
         const h = activation(c.activation_function)(

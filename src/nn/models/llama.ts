@@ -44,6 +44,8 @@ export interface LlamaConfig extends RopeConfig {
   tie_word_embeddings: boolean;
   attention_bias?: boolean;
   mlp_bias?: boolean;
+  /** Dropout of attention weights. */
+  attention_dropout?: number;
   [key: string]: unknown;
 }
 
@@ -160,7 +162,15 @@ export function llama(config: Partial<LlamaConfig>): DecoderModel {
         const key = appendPast(inputs.past?.[i].key, k);
         const value = appendPast(inputs.past?.[i].value, project('v_proj', kvHeads));
         present.push({ key, value });
-        x = add(x, a.tap(linear(a.at('o_proj'), mergeHeads(attend({ q, k: key, v: value, mask })))));
+        x = add(
+          x,
+          a.tap(
+            linear(
+              a.at('o_proj'),
+              mergeHeads(attend({ q, k: key, v: value, mask, drop: [a, c.attention_dropout ?? 0] })),
+            ),
+          ),
+        );
         const p = l.at('mlp');
         const h = rmsNorm(l.at('post_attention_layernorm'), x, c.rms_norm_eps);
         const gated = mul(activation(c.hidden_act)(linear(p.at('gate_proj'), h)), linear(p.at('up_proj'), h));

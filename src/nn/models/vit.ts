@@ -84,7 +84,14 @@ function vitLayer(s: Scope, c: VitConfig, x: Tensor): Tensor {
   const project = (name: string): Tensor =>
     splitHeads(linear(self.at(name), normed), heads, c.hidden_size / heads);
   const context = self.tap(
-    mergeHeads(attend({ q: project('query'), k: project('key'), v: project('value') })),
+    mergeHeads(
+      attend({
+        q: project('query'),
+        k: project('key'),
+        v: project('value'),
+        drop: [self, c.attention_probs_dropout_prob],
+      }),
+    ),
   );
   const out = s.at('attention.output');
   const attended = add(
