@@ -1,13 +1,15 @@
 import type { z } from 'zod';
+import type { TextRecord } from '../data/steps/step.ts';
 import type { NDArray, Tensor } from '../graph/index.ts';
 import type { DiffusionSetting } from '../losses/diffusion/setting.ts';
 import type { ParamSpecs } from '../nn/params.ts';
 import type { Scope } from '../nn/scope.ts';
 import type { Terms } from '../train/terms.ts';
 import type { LossModels, ModelCalls, RandomNumbers } from './calls.ts';
+import type { Curation } from './curation.ts';
 
-/** What a method can ask of a teacher. */
-export type Signal = 'text' | 'topk' | 'logits' | 'hidden' | 'score';
+/** What a method can ask of a teacher; `weights`: its network, to be called inside the loss. */
+export type Signal = 'text' | 'topk' | 'logits' | 'hidden' | 'score' | 'weights';
 
 export type Family =
   | 'logits'
@@ -55,6 +57,8 @@ export interface TeacherSignals {
   readonly hidden?: Readonly<Record<string, Tensor>>;
   /** `[batch]` or `[batch, candidates]` */
   readonly score?: Tensor;
+  /** Task prefer: log-probability of each response, `[batch, responses]` nats. */
+  readonly logp?: Tensor;
   /** Rows of what the method's `prepare` made of the signals. */
   readonly prepared?: Readonly<Record<string, Tensor>>;
 }
@@ -153,6 +157,11 @@ export interface Method<C = any> {
   readonly config: z.ZodType<C>;
   /** Named, un-reduced terms of the loss. */
   loss(input: LossInput, config: C): Terms;
+  /**
+   * Rewrites the training rows before anything else looks at them: has the teacher write text, judges, filters, orders.
+   * Works in steps (`given.step`), which are stored and reported. The baseline without teacher keeps the given rows.
+   */
+  curate?(given: Curation, config: C): Promise<readonly TextRecord[]>;
   /** Activations of the teacher that the method wants, by tap path; `embedding` is what its output layer is given. */
   teacherHidden?(config: C): readonly string[];
   /** Outputs per class that the student has in training; exported and measured, it has one score per class again. */
@@ -168,7 +177,13 @@ export interface Method<C = any> {
   /** Task prefer: `mismatched` asks for one more response per row, that of another prompt (KTO's reference point). */
   readonly responses?: (config: C) => { readonly mismatched?: boolean };
   readonly identities?: readonly Identity[];
+  /** The loss calls models itself: several times, at inputs of its own making. */
+  readonly calls?: ModelCalls<C>;
 }
+
+/** Whether all that a method takes from its teacher is text: its loss then reads no column of the teacher. */
+export const learnsFromText = ({ signals }: Pick<MethodNeeds, 'signals'>): boolean =>
+  signals.length > 0 && signals.every((set) => set.length > 0 && set.every((s) => s === 'text'));
 
 /** Types a method's config from its schema. */
 export const defineMethod = <C>(method: Method<C>): Method<C> => method;

@@ -11,6 +11,7 @@ import {
   Tensor,
   toNested,
   trace,
+  zeros,
 } from '../../graph/index.ts';
 import { DecantError } from '../../util/errors.ts';
 import { compare, type Mismatch } from './compare.ts';
@@ -123,6 +124,11 @@ async function evaluate(
     const kind = (vector.inputs?.[k] ?? 'float') as Exclude<InputKind, 'host'>;
     return array(withInfinities(c.inputs[k]) as NestedNumbers, kind === 'float' ? float : DTYPE_OF[kind]);
   });
+  for (const [name, shape] of Object.entries(vector.extra ?? {})) {
+    if (name in c.inputs) continue;
+    names.push(name);
+    arrays.push(zeros(shape, float));
+  }
   const host: Record<string, Json> = {};
   const slots: { path: string[] }[] = [];
   const { graph } = trace(

@@ -38,6 +38,8 @@ interface VectorBase {
 export interface DifferentiableVector extends VectorBase {
   readonly kind: 'differentiable';
   readonly inputs?: Readonly<Record<string, InputKind>>;
+  /** Trainable inputs that cases need not list, with their shapes: they start at 0 (a bias, say). */
+  readonly extra?: Readonly<Record<string, readonly number[]>>;
   /**
    * Outputs by the names used in the file; host values are compared once. A gradient key of the file (`grads`,
    * `x_grads`) is that of the output `gradients` names for it, by default `loss` for `grads` and `x` for `x_grads`;

@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { defineStep, type Removed, type TextRecord, traced } from '../../data/steps/step.ts';
+import { askRows, sampling, teacherOf, template } from './ask.ts';
+
+/** The teacher's texts for each row, every sample a row of its own. Empty and (by choice) unfinished ones go. */
+export const writeStep = defineStep({
+  name: 'write',
+  about: 'the teacher answers every prompt, once or several times (labelling)',
+  options: z.strictObject({
+    from: z
+      .enum(['auto', 'train', 'pool'])
+      .default('auto')
+      .describe(
+        'rows to answer: the rows so far, or those of data.unlabeled (auto: the latter when there are any)',
+      ),
+    template: template('what the teacher is asked').default('{prompt}'),
+    ...sampling,
+    finished: z.boolean().default(true).describe('drop texts that were cut at the longest length'),
+    strip: z.string().optional().describe('regular expression whose matches are cut out of the answer'),
+    keepGiven: z.boolean().default(false).describe('keep the rows that were given, beside those written'),
+  }),
+  version: 1,
+  needs: ['teacher', 'pool'],
+  async run(records, options, context) {
+    const { from, template: question, finished, strip, keepGiven } = options;
+    const asked = from === 'pool' || (from === 'auto' && context.pool.length > 0) ? context.pool : records;
+    const answers = await askRows(context, 'write', asked, question, options);
+    const cut = strip === undefined ? undefined : new RegExp(strip, 'gu');
+    const by = teacherOf(context, 'write').id;
+    const kept: TextRecord[] = keepGiven ? [...records] : [];
+    const removed: Removed[] = [];
+    asked.forEach((row, i) => {
+      if (answers[i].length === 0) removed.push({ record: row, reason: 'the teacher gave no answer' });
+      answers[i].forEach((a, sample) => {
+        const response = (cut ? a.text.replace(cut, '') : a.text).trim();
+        const record = traced(
+          { ...row, response },
+          { step: 'write', by, note: `sample ${sample}` },
+          a.logp === undefined ? {} : { logp: a.logp },
+        );
+        if (response === '') removed.push({ record, reason: 'an empty text' });
+        else if (finished && !a.finished) removed.push({ record, reason: 'cut at the longest length' });
+        else kept.push(record);
+      });
+    });
+    return { kept, removed, figures: { prompts: asked.length, texts: answers.flat().length } };
+  },
+});
+
+/** Rationales (Hsieh et al. 2023; STaR, Zelikman et al. 2022): the teacher explains, with the right answer as a hint or not. */
+export const explainStep = defineStep({
+  name: 'explain',
+  about: 'the teacher writes a rationale for each answer; the response becomes rationale and answer',
+  options: z.strictObject({
+    template: template('what the teacher is asked').default(
+      'Question: {prompt}\nAnswer: {response}\nExplain step by step why this is the answer.\n',
+    ),
+    ...sampling,
+    join: z
+      .string()
+      .default('{rationale}\n{response}')
+      .describe('the new response, from {rationale} and {response}: reasoning first, answer last'),
+  }),
+  version: 1,
+  needs: ['teacher'],
+  async run(records, options, context) {
+    const answers = await askRows(context, 'explain', records, options.template, options);
+    const by = teacherOf(context, 'explain').id;
+    const kept: TextRecord[] = [];
+    const removed: Removed[] = [];
+    records.forEach((row, i) => {
+      const texts = answers[i].filter((a) => a.text.trim() !== '');
+      if (texts.length === 0) removed.push({ record: row, reason: 'no rationale was given' });
+      for (const a of texts) {
+        const rationale = a.text.trim();
+        const response = options.join
+          .replaceAll('{rationale}', () => rationale)
+          .replaceAll('{response}', () => row.response ?? '');
+        kept.push(
+          traced({ ...row, response }, { step: 'explain', by }, { rationale, answer: row.response ?? '' }),
+        );
+      }
+    });
+    return { kept, removed };
+  },
+});
