@@ -6,6 +6,7 @@ import type { InitAnswers } from './init-recipe.ts';
 const what: Record<Task, string> = {
   classify: 'put texts (or rows of numbers) into classes',
   'image-classify': 'put images into classes',
+  'node-classify': 'put the nodes of a graph into classes',
   generate: 'write text',
   embed: 'turn texts into vectors',
   rank: 'order documents for a query',

@@ -40,6 +40,14 @@ const suggestions: Record<Task, Suggestion> = {
     epochs: 10,
     lr: '1.0e-3',
   },
+  'node-classify': {
+    teacher: { architecture: 'gcn', options: '{hidden: 64}' },
+    student: { architecture: 'mlp', options: '{hidden: [64], dropout: 0.5}' },
+    columns: '',
+    rows: 'a folder with nodes.csv (id, label, split, features) and edges.csv (source, target)',
+    epochs: 200,
+    lr: '1.0e-2',
+  },
   generate: {
     teacher: decoder,
     student: smallDecoder,
@@ -81,19 +89,23 @@ const quote = (value: string): string =>
 export function initRecipe({ task, data, teacher }: InitAnswers): string {
   const s = suggestions[task];
   const own = data.startsWith('builtin:') || data.startsWith('dataset:');
-  const pool =
-    data === 'builtin:support-requests'
+  const graph = task === 'node-classify';
+  const pool = graph
+    ? ''
+    : data === 'builtin:support-requests'
       ? `\n  unlabeled: ${data}          # inputs without labels, which the teacher answers\n  teacher: ${data}#history    # labelled rows that only the teacher is trained on`
       : '\n  # unlabeled: pool.jsonl             # inputs without labels, which the teacher answers';
-  const columns = own ? '' : `\n  # columns: ${s.columns}  # needed where names differ`;
+  const held = graph
+    ? ''
+    : "\n  # test: 0.2                          # a share of the rows, or a file; the set's own test split when there is one";
+  const columns = own || s.columns === '' ? '' : `\n  # columns: ${s.columns}  # needed where names differ`;
   return `# yaml-language-server: $schema=./recipe.schema.json
 # A Decant recipe. "decant plan" checks it, "decant data" shows the rows; every key stands in docs/recipe.md.
 version: 1
 task: ${task}
 
 data:                                  # ${s.rows}
-  train: ${quote(data)}${pool}${columns}
-  # test: 0.2                          # a share of the rows, or a file; the set's own test split when there is one
+  train: ${quote(data)}${pool}${columns}${held}
 
 ${teacherSection(teacher, s)}student:
   architecture: ${s.student.architecture}

@@ -21,6 +21,15 @@ export interface Builtin {
 
 /** Every generated set; docs/data.md prints this table. A new one is one entry here and one file in generators/. */
 export const builtins: Record<string, Builtin> = {
+  'co-purchases': {
+    tasks: ['node-classify', 'classify'],
+    what: 'a graph: products of a shop, which are bought together, and the department of a few',
+    splits: ['train', 'validation', 'test'],
+    load: async () => {
+      const { coPurchaseOptions, coPurchases } = await import('./generators/co-purchases.ts');
+      return { options: coPurchaseOptions, generate: coPurchases };
+    },
+  },
   'support-requests': {
     tasks: ['classify'],
     what: 'requests to a support desk: 20 overlapping intents, typos, few labels, a large unlabelled pool',
@@ -28,6 +37,15 @@ export const builtins: Record<string, Builtin> = {
     load: async () => {
       const { supportRequestOptions, supportRequests } = await import('./generators/support-requests.ts');
       return { options: supportRequestOptions, generate: supportRequests };
+    },
+  },
+  'topic-rank': {
+    tasks: ['rank'],
+    what: 'a collection of made-up words whose relevance is known; one labelled document per training query, graded tests',
+    splits: ['train', 'validation', 'test', 'documents'],
+    load: async () => {
+      const { topicRank, topicRankOptions } = await import('./generators/topic-rank.ts');
+      return { options: topicRankOptions, generate: topicRank };
     },
   },
 };

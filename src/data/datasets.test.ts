@@ -4,7 +4,7 @@ import { sha256 } from '../util/node/hash.ts';
 import { openBuiltin } from './builtins.ts';
 import { datasets } from './datasets.ts';
 import { supportRequests } from './generators/support-requests.ts';
-import { graphFromTables } from './graph.ts';
+import { graphFromTables } from './graph-tables.ts';
 import { readRetrieval } from './retrieval.ts';
 import { csvSource } from './sources/csv.ts';
 import { openDataset } from './sources/dataset.ts';

@@ -243,7 +243,7 @@ export const datasets: Record<string, DatasetEntry> = {
   },
   'planetoid-cora': {
     kind: 'graph',
-    tasks: ['classify'],
+    tasks: ['node-classify', 'classify'],
     what: 'citation graph of 2,708 papers, 7 classes',
     licence: 'MIT (repository)',
     origin: 'github.com/kimiyoung/planetoid at af6abf468a',
@@ -252,7 +252,7 @@ export const datasets: Record<string, DatasetEntry> = {
   },
   'planetoid-citeseer': {
     kind: 'graph',
-    tasks: ['classify'],
+    tasks: ['node-classify', 'classify'],
     what: 'citation graph of 3,327 papers, 6 classes',
     licence: 'MIT (repository)',
     origin: 'github.com/kimiyoung/planetoid at af6abf468a',

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { DecantError } from '../util/errors.ts';
-import { classNamesFrom } from './classes.ts';
-import { isProblem, type RawRow, type Source, type SourceSet } from './types.ts';
+import type { Problem, ProblemKind, Source, SourceSet } from './types.ts';
 
 /** An undirected graph whose nodes carry features and, some of them, a class. */
 export interface GraphData {
@@ -15,6 +14,14 @@ export interface GraphData {
   /** Each undirected edge once, u < v, no self loops [edges, 2]. */
   edges: Int32Array;
   split: Record<'train' | 'validation' | 'test', Int32Array>;
+  /** Names of the nodes. */
+  ids: string[];
+  /** Where each node stands: its line, or its place in a list from 1. */
+  rows: { file: string; lines: Int32Array };
+  /** Edges as they were read, repeated ones and loops included. */
+  edgeRows: { file: string; count: number };
+  /** Edges put aside, nodes without neighbours. */
+  problems: Problem[];
 }
 
 const index = z.number().int().nonnegative();
@@ -59,131 +66,115 @@ export function graphFromJson(text: string, at: string): GraphData {
       x[node * g.numFeatures + c] = 1;
     }
   });
-  return finish({
+  return finishGraph({
     nodes: g.numNodes,
     features: g.numFeatures,
     classes: g.classes ?? Array.from({ length: g.numClasses }, (_, i) => String(i)),
     labels: Int32Array.from(g.labels),
     x,
-    pairs: g.edges,
+    pairs: g.edges.map((pair, i) => ({ pair, line: i + 1 })),
+    ids: Array.from({ length: g.numNodes }, (_, i) => String(i)),
+    rows: { file: at, lines: Int32Array.from({ length: g.numNodes }, (_, i) => i + 1) },
+    edgeFile: at,
     split: {
       train: Int32Array.from(g.train),
       validation: Int32Array.from(g.val),
       test: Int32Array.from(g.test),
     },
-    at,
   });
 }
 
-/**
- * A graph from two tables: nodes (`id`, `label`, optional `split`, all other columns numeric features) and edges
- * (`source`, `target`). Nodes without a split are spread 60/20/20 by position among the labelled ones.
- */
-export async function graphFromTables(nodes: Source, edges: Source): Promise<GraphData> {
-  const rows: RawRow[] = [];
-  for await (const row of rowsOf(nodes)) rows.push(row);
-  if (rows.length === 0) throw new DecantError('data', 'a graph needs nodes', { at: nodes.label });
-  const special = ['id', 'label', 'split'];
-  const columns = Object.keys(rows[0].values).filter((c) => !special.includes(c));
-  for (const wanted of ['id', 'label'])
-    if (!(wanted in rows[0].values))
-      throw new DecantError('data', `no column ${wanted}`, {
-        at: nodes.label,
-        seen: Object.keys(rows[0].values),
-        allowed: 'id, label, split, features',
-      });
-  const names = classNamesFrom(rows.map((r) => String(r.values.label ?? '')).filter((l) => l !== ''));
-  const ids = new Map(rows.map((r, i) => [String(r.values.id), i]));
-  if (ids.size !== rows.length)
-    throw new DecantError('data', 'two nodes have the same id', { at: nodes.label });
-  const x = new Float32Array(rows.length * columns.length);
-  const labels = new Int32Array(rows.length);
-  const split: Record<string, number[]> = { train: [], validation: [], test: [] };
-  let labelled = 0;
-  rows.forEach((row, i) => {
-    columns.forEach((c, j) => {
-      const n = Number(row.values[c]);
-      if (!Number.isFinite(n))
-        throw new DecantError('data', `${c} is not a number`, {
-          at: `${row.file}:${row.line}`,
-          seen: row.values[c],
-        });
-      x[i * columns.length + j] = n;
-    });
-    const label = String(row.values.label ?? '');
-    labels[i] = label === '' ? -1 : names.indexOf(label);
-    if (labels[i] < 0) return;
-    const fold = labelled++ % 5;
-    const named =
-      row.values.split === undefined || row.values.split === '' ? undefined : String(row.values.split);
-    const into = named ?? (fold < 3 ? 'train' : fold === 3 ? 'validation' : 'test');
-    if (into !== 'none' && !split[into])
-      throw new DecantError('data', 'unknown split', {
-        at: `${row.file}:${row.line}`,
-        seen: into,
-        allowed: 'train, validation, test, none',
-      });
-    split[into]?.push(i);
-  });
-  const pairs: [number, number][] = [];
-  for await (const row of rowsOf(edges)) {
-    const ends = [row.values.source, row.values.target].map((id) => ids.get(String(id)));
-    if (ends[0] === undefined || ends[1] === undefined)
-      throw new DecantError('data', 'an edge of an unknown node', {
-        at: `${row.file}:${row.line}`,
-        seen: row.values,
-        allowed: 'columns source and target with ids of the nodes',
-      });
-    pairs.push([ends[0], ends[1]]);
-  }
-  const typed = {
-    train: Int32Array.from(split.train),
-    validation: Int32Array.from(split.validation),
-    test: Int32Array.from(split.test),
-  };
-  return finish({
-    nodes: rows.length,
-    features: columns.length,
-    classes: names,
-    labels,
-    x,
-    pairs,
-    split: typed,
-    at: edges.label,
-  });
+/** A graph before its edges are looked at. */
+export interface RawGraph extends Omit<GraphData, 'edges' | 'edgeRows' | 'problems'> {
+  /** Edges as they were read, with their line where they have one. */
+  readonly pairs: readonly { readonly pair: readonly [number, number]; readonly line: number }[];
+  readonly edgeFile: string;
 }
 
-async function* rowsOf(source: Source): AsyncGenerator<RawRow> {
-  for await (const batch of source.batches())
-    for (const item of batch) {
-      if (isProblem(item))
-        throw new DecantError('data', item.problem.message, {
-          at: `${item.problem.file}:${item.problem.line}`,
-        });
-      yield item;
-    }
-}
-
-function finish(
-  g: Omit<GraphData, 'edges'> & { pairs: readonly (readonly [number, number])[]; at: string },
-): GraphData {
-  const { pairs, at, ...rest } = g;
+/** Each undirected edge once; what was put aside and which nodes have no neighbour. Errors: `data` for unknown nodes. */
+export function finishGraph({ pairs, edgeFile, ...graph }: RawGraph): GraphData {
   const seen = new Set<number>();
   const edges: number[] = [];
-  for (const [a, b] of pairs) {
-    if (a >= g.nodes || b >= g.nodes)
+  const problems: Problem[] = [];
+  const degree = new Int32Array(graph.nodes);
+  for (const { pair, line } of pairs) {
+    const [a, b] = pair;
+    if (a >= graph.nodes || b >= graph.nodes)
       throw new DecantError('data', 'an edge of an unknown node', {
-        at,
-        seen: [a, b],
-        allowed: `0 to ${g.nodes - 1}`,
+        at: edgeFile,
+        seen: pair,
+        allowed: `0 to ${graph.nodes - 1}`,
       });
     const [u, v] = a < b ? [a, b] : [b, a];
-    const key = u * g.nodes + v;
-    if (u === v || seen.has(key)) continue;
-    seen.add(key);
-    edges.push(u, v);
+    const key = u * graph.nodes + v;
+    const ends = `${graph.ids[a]} and ${graph.ids[b]}`;
+    const aside = (kind: ProblemKind, message: string) =>
+      problems.push({ kind, file: edgeFile, line, message, split: 'edges' });
+    if (u === v) aside('self-edge', `from ${graph.ids[u]} to itself`);
+    else if (seen.has(key)) aside('double-edge', `${ends} once more`);
+    else {
+      seen.add(key);
+      edges.push(u, v);
+      degree[u]++;
+      degree[v]++;
+    }
   }
-  return { ...rest, edges: Int32Array.from(edges) };
+  const { file, lines } = graph.rows;
+  degree.forEach((d, node) => {
+    if (d > 0) return;
+    const message = `${graph.ids[node]} has no neighbour`;
+    problems.push({ kind: 'isolated', file, line: lines[node], message, split: 'nodes', kept: true });
+  });
+  return {
+    ...graph,
+    edges: Int32Array.from(edges),
+    edgeRows: { file: edgeFile, count: pairs.length },
+    problems,
+  };
+}
+
+/** The part of a graph on some nodes: they are numbered anew in the order given, edges to others are cut. */
+export function subgraph(g: GraphData, nodes: Int32Array): GraphData {
+  const place = new Int32Array(g.nodes).fill(-1);
+  nodes.forEach((node, i) => {
+    place[node] = i;
+  });
+  const x = new Float32Array(nodes.length * g.features);
+  nodes.forEach((node, i) => {
+    x.set(g.x.subarray(node * g.features, (node + 1) * g.features), i * g.features);
+  });
+  const edges: number[] = [];
+  for (let i = 0; i < g.edges.length; i += 2) {
+    const [a, b] = [place[g.edges[i]], place[g.edges[i + 1]]];
+    if (a >= 0 && b >= 0) edges.push(Math.min(a, b), Math.max(a, b));
+  }
+  const part = (list: Int32Array): Int32Array => list.map((n) => place[n]).filter((n) => n >= 0);
+  return {
+    ...g,
+    nodes: nodes.length,
+    labels: Int32Array.from(nodes, (n) => g.labels[n]),
+    x,
+    edges: Int32Array.from(edges),
+    split: {
+      train: part(g.split.train),
+      validation: part(g.split.validation),
+      test: part(g.split.test),
+    },
+    ids: Array.from(nodes, (n) => g.ids[n]),
+    rows: { ...g.rows, lines: Int32Array.from(nodes, (n) => g.rows.lines[n]) },
+  };
+}
+
+/** Share of edges between nodes of one class, over edges whose ends both carry a label; undefined without any. */
+export function homophily(g: Pick<GraphData, 'edges' | 'labels'>): number | undefined {
+  let [same, all] = [0, 0];
+  for (let i = 0; i < g.edges.length; i += 2) {
+    const [a, b] = [g.labels[g.edges[i]], g.labels[g.edges[i + 1]]];
+    if (a < 0 || b < 0) continue;
+    all++;
+    if (a === b) same++;
+  }
+  return all === 0 ? undefined : same / all;
 }
 
 /** A graph's nodes as plain rows (features and label), one split each: what a student sees that knows no edges. */

@@ -2,6 +2,7 @@ import { DecantError } from '../util/errors.ts';
 import { type ClassList, classNamesFrom, createClassList } from './classes.ts';
 import { createLeakIndex, withoutContradictions, withoutDuplicates, withoutLeaks } from './clean.ts';
 import { type ExampleSet, heldSet } from './example-set.ts';
+import type { PreparedGraph } from './graph-prepare.ts';
 import { createProblemLog, type ProblemLog } from './problems.ts';
 import { createOpener, createReader, type OpenedSplit, openSplit } from './reader.ts';
 import { createSplitTally, type DataReport } from './report.ts';
@@ -33,9 +34,12 @@ export interface PreparedData {
   classes?: string[];
   splits: Partial<Record<SplitName, ExampleSet>> & { train: ExampleSet };
   report: DataReport;
+  /** The graph whose nodes the examples are (node-classify). */
+  graph?: PreparedGraph;
 }
 
-export const hasClasses = (task: Task): boolean => task === 'classify' || task === 'image-classify';
+export const hasClasses = (task: Task): boolean =>
+  task === 'classify' || task === 'image-classify' || task === 'node-classify';
 
 /** Whether rows of a split may lack the answer: a pool always; held-out rows where agreement with the teacher is still a figure. */
 export const mayLackAnswers = (name: string, task: Task): boolean =>
@@ -100,6 +104,8 @@ export async function prepareData(asked: DataSpec, options: PrepareOptions): Pro
   const spec: DataSpec = options.quick
     ? { ...asked, duplicates: { ...asked.duplicates, near: { ...asked.duplicates.near, action: 'off' } } }
     : asked;
+  if (options.task === 'node-classify')
+    return (await import('./graph-prepare.ts')).prepareGraph(spec, options);
   const log = createProblemLog(options.onProblem);
   const plan = await openSplits(spec, options);
   if (spec.streaming) return (await import('./stream.ts')).prepareStream(spec, options, plan, log, started);

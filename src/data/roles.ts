@@ -76,6 +76,18 @@ export const roles = {
   },
   query: { kind: 'text', field: 'text', what: 'the query', aliases: ['question', 'text'] },
   document: { kind: 'text', field: 'pair', what: 'the document', aliases: ['passage', 'doc', 'text2'] },
+  positive: {
+    kind: 'text',
+    field: 'pair',
+    what: 'a document that answers the query',
+    aliases: ['relevant', 'pos'],
+  },
+  negative: {
+    kind: 'text',
+    field: 'rejected',
+    what: 'a document that answers it less',
+    aliases: ['irrelevant', 'neg', 'hard_negative'],
+  },
   relevance: {
     kind: 'number',
     field: 'score',
@@ -102,6 +114,10 @@ export interface Form {
   may: RoleName[];
   /** Needed only in labelled splits. */
   gold: RoleName[];
+  /** Only for rows of an unlabelled pool. */
+  pool?: true;
+  /** Field whose value is the row's group where no group is given. */
+  groupBy?: 'text';
 }
 
 /** The forms of each task in order of preference: the first whose columns are all there is used. */
@@ -111,6 +127,7 @@ export const taskForms: Record<Task, Form[]> = {
     { name: 'features', needs: ['features'], gold: ['label'], may: ['group', 'weight'] },
   ],
   'image-classify': [{ name: 'image', needs: ['image'], gold: ['label'], may: ['group', 'weight'] }],
+  'node-classify': [{ name: 'graph', needs: ['features'], gold: ['label'], may: [] }],
   generate: [
     { name: 'prompt', needs: ['prompt'], gold: ['response'], may: ['group', 'weight'] },
     { name: 'text', needs: ['text'], gold: [], may: ['group', 'weight'] },
@@ -119,7 +136,12 @@ export const taskForms: Record<Task, Form[]> = {
     { name: 'pairs', needs: ['text', 'pair'], gold: [], may: ['similarity', 'group'] },
     { name: 'text', needs: ['text'], gold: [], may: ['group'] },
   ],
-  rank: [{ name: 'pairs', needs: ['query', 'document'], gold: ['relevance'], may: ['group'] }],
+  rank: [
+    { name: 'pairs', needs: ['query', 'document'], gold: ['relevance'], may: ['group'], groupBy: 'text' },
+    { name: 'triples', needs: ['query', 'positive', 'negative'], gold: [], may: ['group'], groupBy: 'text' },
+    { name: 'documents', needs: ['document'], gold: [], may: [], pool: true },
+    { name: 'queries', needs: ['query'], gold: [], may: [], pool: true },
+  ],
   prefer: [
     { name: 'pairs', needs: ['prompt', 'chosen', 'rejected'], gold: [], may: ['group', 'weight'] },
     { name: 'listwise', needs: ['prompt', 'responses'], gold: ['scores'], may: ['group', 'weight'] },

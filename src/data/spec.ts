@@ -36,6 +36,12 @@ export interface DataSpec {
   textUnit?: TextUnit;
   image?: ImageForm;
   options?: Record<string, unknown>;
+  /** What is done with a graph (node-classify). */
+  graph?: {
+    /** Share of the test nodes that training does not see; only they are measured then. */
+    inductive?: number;
+    features?: 'standardize' | 'rows' | 'none';
+  };
   acceptChanged: boolean;
   normalize: TextNormalization;
   duplicates: DuplicatePolicy;

@@ -24,6 +24,9 @@ export const problemKinds = {
   leak: 'a training row that is also a test or validation row',
   'near-leak': 'a training row that is almost a test or validation row',
   image: 'an image that cannot be read, or of another size',
+  isolated: 'a node without neighbours',
+  'self-edge': 'an edge from a node to itself',
+  'double-edge': 'an edge that stands there already',
 } as const;
 export type ProblemKind = keyof typeof problemKinds;
 
@@ -65,7 +68,7 @@ export interface SourceSet {
 /** Role of the task (`text`, `label`, ...) to a column name, several columns (joined), or a template `"{a}: {b}"`. */
 export type ColumnMap = Record<string, string | string[]>;
 
-export type Task = 'classify' | 'generate' | 'embed' | 'rank' | 'prefer' | 'image-classify';
+export type Task = 'classify' | 'generate' | 'embed' | 'rank' | 'prefer' | 'image-classify' | 'node-classify';
 
 /** One usable example: raw fields by role, after normalization. Which are set depends on the task. */
 export interface Example extends Located {
@@ -88,6 +91,8 @@ export interface Example extends Located {
   label?: number;
   /** Numeric input vector [features]. */
   features?: Float32Array;
+  /** Number of the node in its graph (node-classify). */
+  node?: number;
   /** Pixels, row-major [height, width, channels], 0-255. */
   image?: Uint8Array;
   shape?: [height: number, width: number, channels: number];

@@ -71,7 +71,11 @@ export function parseReference(text: string): DataReference {
 /** Opens what a reference stands for; a `#split` in the reference is not applied here. */
 export async function openReference(text: string, options: OpenOptions): Promise<SourceSet> {
   const reference = parseReference(text);
-  if (reference.kind === 'builtin') return openBuiltin(reference.name, options.options);
+  if (reference.kind === 'builtin') {
+    const set = await openBuiltin(reference.name, options.options);
+    const { nodes, edges } = set.splits;
+    return nodes && edges ? graphOf(set.label, nodes, edges, set.classes) : set;
+  }
   if (reference.kind === 'dataset') {
     const { openDataset } = await import('./dataset.ts');
     return openDataset(reference.name, {
@@ -122,9 +126,8 @@ async function openFolder(path: string, options: OpenOptions): Promise<SourceSet
     return retrievalSet({ label: path, queries, documents, judgements });
   }
   if (has('nodes.csv') && has('edges.csv')) {
-    const { graphFromTables, graphSet } = await import('../graph.ts');
     const [nodes, edges] = await Promise.all([file(has('nodes.csv')!), file(has('edges.csv')!)]);
-    return graphSet(path, () => graphFromTables(nodes, edges));
+    return graphOf(path, nodes, edges);
   }
   const splits: Record<string, Source> = {};
   // Hub data sets keep their tables in data/ or in a folder named like their only configuration.
@@ -148,6 +151,13 @@ async function openFolder(path: string, options: OpenOptions): Promise<SourceSet
     allowed:
       'files such as train.csv and test.jsonl, one subfolder of images per class, or raw arrays with header.json',
   });
+}
+
+/** A graph of two tables, as rows of its nodes. */
+async function graphOf(label: string, nodes: Source, edges: Source, classes?: string[]): Promise<SourceSet> {
+  const { graphSet } = await import('../graph.ts');
+  const { graphFromTables } = await import('../graph-tables.ts');
+  return graphSet(label, () => graphFromTables(nodes, edges), classes);
 }
 
 const extensions: Record<string, Format> = {

@@ -3,14 +3,16 @@ import { readFile } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { DecantError } from '../../util/errors.ts';
-import { type GraphData, graphFromJson, graphFromTables } from '../graph.ts';
+import { openBuiltin } from '../builtins.ts';
+import { type GraphData, graphFromJson } from '../graph.ts';
+import { graphFromTables } from '../graph-tables.ts';
 import { cranfieldGain, type Retrieval, readRetrieval } from '../retrieval.ts';
 import { csvSource } from './csv.ts';
 import { datasetEntry, datasetReader } from './dataset.ts';
 import { jsonlSource } from './jsonl.ts';
 import { type OpenOptions, parseReference } from './open.ts';
 
-type Options = Pick<OpenOptions, 'baseDir' | 'dataRoot' | 'acceptChanged'>;
+type Options = Pick<OpenOptions, 'baseDir' | 'dataRoot' | 'acceptChanged' | 'options'>;
 /** Content of a file of the set, or undefined when it has none of that name. */
 type Read = (file: string) => Promise<Uint8Array | undefined>;
 
@@ -50,8 +52,14 @@ async function required(read: Read, file: string, label: string): Promise<Uint8A
   });
 }
 
-/** A graph: `graph.json`, or `nodes.csv` and `edges.csv`, of a folder or public set. Errors: `data`. */
+/** A graph: `graph.json`, or `nodes.csv` and `edges.csv`, of a folder or public set; or a generated one. Errors: `data`. */
 export async function openGraph(reference: string, options: Options): Promise<GraphData> {
+  const { kind, name } = parseReference(reference);
+  if (kind === 'builtin') {
+    const { nodes, edges } = (await openBuiltin(name, options.options)).splits;
+    if (nodes && edges) return graphFromTables(nodes, edges);
+    throw new DecantError('data', 'this generated set is not a graph', { at: reference });
+  }
   const { label, read } = filesOf(reference, options);
   const json = await read('graph.json');
   if (json) return graphFromJson(Buffer.from(json).toString('utf8'), join(label, 'graph.json'));

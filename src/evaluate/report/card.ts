@@ -23,6 +23,7 @@ export interface CardExtras {
 const PIPELINES: Record<string, string> = {
   classify: 'text-classification',
   'image-classify': 'image-classification',
+  'node-classify': 'tabular-classification',
   generate: 'text-generation',
   embed: 'feature-extraction',
   rank: 'text-ranking',

@@ -28,6 +28,33 @@ const held = (what: 'validation' | 'test') =>
 
 const d = dataDefaults;
 
+/** How lists of candidates are made of a collection (task rank). */
+export const rankingSection = z
+  .strictObject({
+    lists: z
+      .int()
+      .positive()
+      .default(8)
+      .describe(
+        'training rows per query: a relevant document with others; triples of the data are taken as they are',
+      ),
+    negatives: z.int().positive().default(1).describe('other documents in a row, beside the relevant one'),
+    hard: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.7)
+      .describe(
+        'share of the others that are taken from the first stage, the rest from the whole collection',
+      ),
+    depth: z
+      .int()
+      .min(10)
+      .default(100)
+      .describe('documents of the first stage (BM25) that are re-ranked and that hard negatives come from'),
+  })
+  .describe('task rank: training rows, and how deep the first stage (BM25) looks');
+
 /** The `data` section. */
 export const dataSection = z
   .strictObject({
@@ -77,6 +104,25 @@ export const dataSection = z
       .optional()
       .describe('one form for all images; when absent the first image sets it'),
     options: z.record(z.string(), z.unknown()).optional().describe('options of a generated set (builtin:)'),
+    graph: z
+      .strictObject({
+        inductive: z
+          .number()
+          .gt(0)
+          .max(1)
+          .optional()
+          .describe(
+            'share of the test nodes that is hidden, with its edges, from all training; only hidden nodes are then measured',
+          ),
+        features: z
+          .enum(['standardize', 'rows', 'none'])
+          .optional()
+          .describe(
+            'scale of node features: each column to mean 0 and deviation 1, each row divided by its sum, or as they are (rows when all are 0 or 1, else standardize)',
+          ),
+      })
+      .optional()
+      .describe('how the graph of task node-classify is used'),
     acceptChanged: z
       .boolean()
       .default(d.acceptChanged)
@@ -133,6 +179,7 @@ export const dataSection = z
       .strictObject({ buffer: z.int().min(2).default(10_000).describe('rows shuffled at a time') })
       .optional()
       .describe('read training rows from disk in every epoch, for files larger than memory'),
+    ranking: rankingSection.optional(),
     seed: z
       .int()
       .default(d.seed)

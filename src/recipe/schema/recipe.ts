@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { hasClasses } from '../../data/prepare.ts';
 import { tasks } from '../../data/roles.ts';
+import type { Task } from '../../data/types.ts';
 import type { MethodNeeds } from '../../methods/method.ts';
 import { didYouMean } from '../../util/suggest.ts';
 import { dataSection } from './data.ts';
@@ -123,11 +125,23 @@ export function crossChecks(recipe: Recipe): Finding[] {
       seen: recipe.data.balance,
       allowed: 'none',
     });
-  if (recipe.data.classes && recipe.task !== 'classify' && recipe.task !== 'image-classify')
+  if (recipe.data.ranking && recipe.task !== 'rank')
+    findings.push({
+      path: ['data', 'ranking'],
+      message: `task ${recipe.task} has no candidates to rank`,
+      fix: 'remove the section',
+    });
+  if (recipe.data.classes && !hasClasses(recipe.task as Task))
     findings.push({
       path: ['data', 'classes'],
       message: `task ${recipe.task} has no classes`,
       fix: 'remove the line',
+    });
+  if (recipe.data.graph && recipe.task !== 'node-classify')
+    findings.push({
+      path: ['data', 'graph'],
+      message: `task ${recipe.task} has no graph`,
+      fix: 'remove it, or set task: node-classify',
     });
   const share = (['validation', 'test'] as const).reduce((sum, name) => {
     const value = recipe.data[name];

@@ -1,4 +1,6 @@
+import { ffG2m } from './ff-g2m.ts';
 import { classics } from './logits.ts';
+import { marginMse } from './margin-mse.ts';
 import { pld } from './pld.ts';
 import { taid } from './taid.ts';
 import type { Reproduction } from './types.ts';
@@ -8,5 +10,5 @@ export type { Reproduction, ResultCard } from './types.ts';
 
 /** Every reproduction, by slug. A new one is a file in this folder and a line here. */
 export const reproductions: Readonly<Record<string, Reproduction>> = Object.fromEntries(
-  [pld, taid, ...classics].map((r) => [r.slug, r]),
+  [pld, taid, marginMse, ffG2m, ...classics].map((r) => [r.slug, r]),
 );
