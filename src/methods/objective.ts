@@ -20,6 +20,8 @@ export const column = {
   topkLogp: 'teacher/topk/logp',
   hidden: (path: string): string => `teacher/hidden/${path}`,
   score: 'teacher/score',
+  teacherLogp: 'teacher/logp',
+  ...preferenceColumn,
   prepared: (name: string): string => `teacher/prepared/${name}`,
   /** Ends of a graph's edges, int32 `[edges]`, both directions; node i is row i of the batch. */
   edgeSource: 'graph/source',
@@ -45,6 +47,7 @@ function signalsOf(batch: Columns): TeacherSignals {
     topk: ids ? { ids, logp: batch[column.topkLogp] } : undefined,
     hidden: Object.keys(hidden).length > 0 ? hidden : undefined,
     score: batch[column.score],
+    logp: batch[column.teacherLogp],
     prepared: Object.keys(prepared).length > 0 ? prepared : undefined,
   };
 }

@@ -67,8 +67,18 @@ export function tokenRows(
       rows.push({ ids: part, learned: part.map((_, i) => (i === 0 ? 0 : 1)), example });
     }
   });
-  const kept = rows.filter((r) => r.learned.includes(1));
-  const lengths = kept.map((r) => r.ids.length - 1);
+  return paddedRows(
+    rows.filter((r) => r.learned.includes(1)),
+    { padId, maxLength, buckets },
+  );
+}
+
+/** Rows of tokens with what models take of them; batches are padded to a bucket, else to a multiple of 8. */
+export function paddedRows(
+  rows: readonly TokenRow[],
+  { padId, maxLength, buckets }: { padId: number; maxLength: number; buckets?: readonly number[] },
+): TokenRows {
+  const lengths = rows.map((r) => r.ids.length - 1);
   const widthOf = (chosen: readonly number[]): number => {
     const longest = Math.max(...chosen.map((i) => lengths[i]));
     if (buckets && longest <= buckets[buckets.length - 1]) return paddedLength(longest, buckets);
@@ -78,13 +88,13 @@ export function tokenRows(
     const width = widthOf(chosen);
     const out = new Int32Array(chosen.length * width).fill(pad);
     chosen.forEach((i, r) => {
-      for (let t = 0; t < lengths[i]; t++) out[r * width + t] = value(kept[i], t);
+      for (let t = 0; t < lengths[i]; t++) out[r * width + t] = value(rows[i], t);
     });
     return ndarray(out, [chosen.length, width]);
   };
   return {
-    size: kept.length,
-    rows: kept,
+    size: rows.length,
+    rows,
     lengths,
     inputs: (chosen) => ({
       input_ids: filled(chosen, padId, (row, t) => row.ids[t]),

@@ -4,7 +4,7 @@ import type { Method } from '../method.ts';
 import { column } from '../objective.ts';
 
 /** Sizes of the random problem a method is checked on. */
-export const SIZES = { rows: 5, tokens: 3, classes: 4, features: 6 } as const;
+export const SIZES = { rows: 5, tokens: 3, classes: 4, features: 6, responses: 3 } as const;
 
 export type Columns = Record<string, NDArray>;
 
@@ -28,6 +28,15 @@ const EDGES = [
 /** A method that scores every token, rather than one class per example. */
 export const isLanguage = (task: string): boolean => task === 'generate';
 
+/** A method that scores several responses to a prompt. */
+export const isPreference = (task: string): boolean => task === 'prefer';
+
+/** The axes of labels and logits before the classes. */
+export function placesOf(task: string): number[] {
+  const { rows, tokens, responses } = SIZES;
+  return isPreference(task) ? [rows, responses, tokens] : isLanguage(task) ? [rows, tokens] : [rows];
+}
+
 /**
  * Random columns of a batch for a task, with every signal a method asks for: labels (one row without), masks, teacher
  * signals. The student's logits come apart, as they are computed in training.
@@ -38,8 +47,8 @@ export function randomColumns(
   seed: string,
 ): { columns: Columns; logits: NDArray } {
   const rng = createRng(`check/${method.slug}/${task}/${seed}`);
-  const { rows, tokens, classes } = SIZES;
-  const places = isLanguage(task) ? [rows, tokens] : [rows];
+  const { rows, classes } = SIZES;
+  const places = placesOf(task);
   const count = places.reduce((a, b) => a * b, 1);
   // a list of candidates has its labelled one in the first place
   const labels = Int32Array.from({ length: count }, () => (task === 'rank' ? 0 : rng.int(classes)));
@@ -55,6 +64,10 @@ export function randomColumns(
     ...(isLanguage(task) ? { 'mask/tokens': ndarray(kept, places) } : {}),
     ...(isGraph(task) ? edgeColumns() : {}),
   };
+  if (isPreference(task)) {
+    const logits = normals(rng, [...places, classes], 1.5);
+    return { columns: { ...columns, ...preferenceColumns(rng, method, columns.labels) }, logits };
+  }
   const signals = method.needs.signals[0] ?? [];
   if (signals.includes('logits')) columns[column.teacherLogits] = normals(rng, [...places, classes], 2);
   if (signals.includes('score'))
@@ -67,5 +80,29 @@ function edgeColumns(): Columns {
   return {
     [column.edgeSource]: ints(EDGES.flatMap(([a, b]) => [a, b])),
     [column.edgeTarget]: ints(EDGES.flatMap(([a, b]) => [b, a])),
+  };
+}
+
+/** Responses with scores, a reference and a teacher; one list is a response shorter, some tokens are prompt. */
+function preferenceColumns(rng: Rng, method: Method, labels: NDArray): Columns {
+  const { rows, responses } = SIZES;
+  const tokens = Int32Array.from(labels.data as Int32Array, (l, i) => (i % 7 === 3 || l < 0 ? -100 : l));
+  const there = Float32Array.from({ length: rows * responses }, (_, i) => (i === responses - 1 ? 0 : 1));
+  const per = tokens.length / there.length;
+  const sums = [rows, responses];
+  return {
+    [column.input('response')]: ndarray(tokens, labels.shape),
+    [column.scores]: normals(rng, sums),
+    [column.present]: ndarray(there, sums),
+    [column.reference]: normals(rng, sums, 3),
+    [column.referenceTokens]: normals(rng, labels.shape),
+    [column.teacherLogp]: normals(rng, sums, 3),
+    ...(method.responses?.(method.config.parse({})).mismatched
+      ? { [column.mismatchedReference]: normals(rng, [rows], 3) }
+      : {}),
+    'mask/tokens': ndarray(
+      Float32Array.from(tokens, (t, i) => (t < 0 ? 0 : there[Math.floor(i / per)])),
+      labels.shape,
+    ),
   };
 }

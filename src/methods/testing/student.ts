@@ -7,12 +7,14 @@ import { mlp } from '../../nn/models/mlp.ts';
 import { prefixed } from '../../nn/params.ts';
 import type { Scope } from '../../nn/scope.ts';
 import type { BatchSource } from '../../train/batches.ts';
+import { preferencePolicy } from '../../train/policy.ts';
 import { createRng } from '../../util/rng.ts';
-import { type Columns, isGraph, isLanguage, SIZES } from './inputs.ts';
+import { type Columns, isGraph, isLanguage, isPreference, placesOf, SIZES } from './inputs.ts';
 
-/** The smallest student of a task: an MLP on features, or a bigram model on tokens. */
+/** The smallest student of a task: an MLP on features, a bigram model on tokens, or one on responses. */
 export function studentFor(task: string): AnyModel {
   const { classes, features } = SIZES;
+  if (isPreference(task)) return preferencePolicy(studentFor('generate') as never);
   if (!isLanguage(task)) return mlp({ inputs: features, hidden: [8], outputs: classes });
   return {
     architecture: 'Bigram',
@@ -31,14 +33,14 @@ export function studentFor(task: string): AnyModel {
 /** Rows of the columns as a training source, with random inputs for {@link studentFor}. */
 export function rowSource(task: string, columns: Columns): BatchSource {
   const rng = createRng(`inputs/${task}`);
-  const { rows, tokens, classes, features } = SIZES;
+  const { rows, classes, features } = SIZES;
   const all: Columns = {
     ...columns,
-    ...(isLanguage(task)
+    ...(isLanguage(task) || isPreference(task)
       ? {
           'input/input_ids': ndarray(
-            Int32Array.from({ length: rows * tokens }, () => rng.int(classes)),
-            [rows, tokens],
+            Int32Array.from({ length: placesOf(task).reduce((a, b) => a * b) }, () => rng.int(classes)),
+            placesOf(task),
           ),
         }
       : {

@@ -1,0 +1,263 @@
+import { z } from 'zod';
+import {
+  cast,
+  clip,
+  div,
+  expandDims,
+  logSoftmax,
+  maximum,
+  mul,
+  stack,
+  stopGradient,
+  sub,
+  sum,
+  Tensor,
+  where,
+} from '../../graph/index.ts';
+import {
+  adaptiveTemperature,
+  anchoredCrossEntropy,
+  hardTargets,
+  kernelRanks,
+  softTargets,
+  standardizedScores,
+} from '../../losses/anchored.ts';
+import { hintonKl } from '../../losses/classification.ts';
+import { k3Kl } from '../../losses/policy.ts';
+import { dpo as dpoLoss } from '../../losses/preference.ts';
+import type { Term, Terms } from '../../train/terms.ts';
+import { DecantError } from '../../util/errors.ts';
+import { defineMethod } from '../method.ts';
+import {
+  bestAndWorst,
+  needsSeveral,
+  pickResponse,
+  type Responses,
+  responsesOf,
+  watchedTerms,
+} from './responses.ts';
+
+const config = z.strictObject({
+  target: z
+    .enum(['scores', 'label', 'ranks', 'teacher'])
+    .default('scores')
+    .describe(
+      "q: softmax of the scores, one-hot on the best, softmax of kernel-smoothed ranks (for heavy-tailed scores), or the teacher's probabilities of the responses",
+    ),
+  beta_r: z.number().positive().default(0.5).describe('temperature of scores and ranks; 0.5 as in the paper'),
+  label_smoothing: z
+    .number()
+    .min(0)
+    .max(0.5)
+    .default(0)
+    .describe('ε of target label: mass that noisy labels leave to the others'),
+  temperature: z.number().positive().default(1).describe('T of target teacher'),
+  anchor: z
+    .enum(['reference', 'uniform', 'policy'])
+    .default('reference')
+    .describe("the recipe's reference, none, or the policy itself as it stands at the step (on-policy)"),
+  tau: z
+    .number()
+    .positive()
+    .default(0.8)
+    .describe("τ, which is 1/β of DPO; 0.8 as in the authors' code, whose prompts have 8 responses"),
+  per_token: z
+    .boolean()
+    .default(false)
+    .describe(
+      "divide log-ratios by the responses' lengths, clip them at ±5 and their quotient with τ at ±10, as later releases of the authors do",
+    ),
+  advantages: z
+    .boolean()
+    .default(false)
+    .describe('standardize scores within each list first, as the online form does'),
+  adaptive: z
+    .boolean()
+    .default(false)
+    .describe('τ per prompt, larger where the policy is unsure or its responses are poor'),
+  adaptive_entropy: z.number().min(0).default(0.5).describe("a; 0.5 in the authors' code, 1 in the paper"),
+  adaptive_reward: z.number().min(0).default(0.5).describe('b'),
+  adaptive_min: z
+    .number()
+    .positive()
+    .default(0.05)
+    .describe("smallest τ; 0.05 in the authors' code, 0.1 in the paper"),
+  adaptive_max: z.number().positive().default(5).describe('largest τ'),
+  anchor_kl: z.number().min(0).default(0).describe('weight of the KL estimate to the reference per token'),
+});
+export type AdpoOptions = z.infer<typeof config>;
+
+/** What ADPO reads of a batch; `tokens` for a KL per token. */
+export type AdpoInput = Pick<
+  Responses,
+  'logp' | 'length' | 'reference' | 'teacher' | 'scores' | 'present' | 'tokens'
+>;
+
+/** q `[batch, responses]`. */
+export function adpoTargets(
+  { scores, present, teacher }: Pick<AdpoInput, 'scores' | 'present' | 'teacher'>,
+  o: AdpoOptions,
+): Tensor {
+  if (o.target === 'teacher') {
+    if (teacher) return softTargets(teacher, { temperature: o.temperature, present });
+    throw new DecantError('recipe', 'the target is the teacher, and the recipe has none', {
+      at: 'method.options.target',
+      seen: o.target,
+      allowed: 'scores, label, ranks',
+      fix: 'add a teacher section',
+    });
+  }
+  if (o.target === 'label') return hardTargets(scores, { labelSmoothing: o.label_smoothing, present });
+  if (o.target === 'ranks')
+    return softTargets(kernelRanks(scores, { present }), { temperature: o.beta_r, present });
+  const raw = o.advantages ? standardizedScores(scores, { present }) : scores;
+  return softTargets(raw, { temperature: o.beta_r, present });
+}
+
+/** τ: one number, or one per prompt `[batch]`. */
+export const adpoTau = (
+  { logp, length, scores, present }: AdpoInput,
+  o: AdpoOptions,
+  vocabulary: number,
+): number | Tensor =>
+  o.adaptive
+    ? adaptiveTemperature(div(logp, maximum(length, 1)), scores, vocabulary, {
+        base: o.tau,
+        entropy: o.adaptive_entropy,
+        reward: o.adaptive_reward,
+        min: o.adaptive_min,
+        max: o.adaptive_max,
+        present,
+      })
+    : o.tau;
+
+/**
+ * Σ over the batch of -Σ_i q_i log softmax((log π - log π_anchor)/τ)_i, and the KL to the reference per token.
+ *
+ * @param vocabulary tokens of the model, for the adaptive τ
+ */
+export function adpoTerms(r: AdpoInput, o: AdpoOptions, vocabulary: number): { adpo: Term; kl?: Term } {
+  const tau = adpoTau(r, o, vocabulary);
+  const anchor = o.anchor === 'uniform' ? undefined : o.anchor === 'policy' ? r.logp : r.reference;
+  const q = adpoTargets(r, o);
+  const { present } = r;
+  const kl: Term = { value: k3Kl(r.tokens.logp, r.tokens.reference), over: 'tokens', weight: o.anchor_kl };
+  let value: Tensor;
+  if (o.per_token) {
+    // already relative to the anchor, so the list has none of its own
+    const gap = anchor ? sub(r.logp, stopGradient(anchor)) : r.logp;
+    const bounded = clip(div(gap, maximum(r.length, 1)), -5, 5);
+    const u = clip(div(bounded, tau instanceof Tensor ? expandDims(tau, 1) : tau), -10, 10);
+    value = anchoredCrossEntropy(u, undefined, q, { present });
+  } else value = anchoredCrossEntropy(r.logp, anchor, q, { tau, present });
+  return { adpo: { value }, ...(o.anchor_kl > 0 ? { kl } : {}) };
+}
+
+/** The loss alone, for the identities. */
+const value = (r: AdpoInput, o: Partial<AdpoOptions>): Tensor => adpoTerms(r, config.parse(o), 1).adpo.value;
+
+/** Anchored preference optimization: fit soft targets over a list of responses, in coordinates relative to an anchor. */
+export const adpo = defineMethod<AdpoOptions>({
+  slug: 'adpo',
+  family: 'preference',
+  meta: {
+    title: 'ADPO: Anchored Direct Preference Optimization',
+    year: 2025,
+    link: 'arXiv 2510.18913',
+    summary:
+      'fit soft targets over a list of responses, relative to an anchor; SFT, KD and DPO are special cases',
+    deviations: [
+      'log-probabilities are summed over the response as in the paper and first releases; per_token gives the later ones',
+      'pairs without scores count as scores 1 and 0: at beta_r 0.5 the better response gets 0.88 of the target',
+      'the kernel of target ranks is reconstructed: ranks among the scores of the batch, by a normal kernel of Silverman’s width',
+      'online sampling is not part of a recipe: lists of responses come with the data; an EMA anchor is prefer.reference: moving',
+    ],
+  },
+  needs: { tasks: ['prefer'], signals: [], labels: 'unused', sameVocabulary: false },
+  config,
+  loss(input, o) {
+    const r = responsesOf(input);
+    needsSeveral(r, 'ADPO', 'choose dpo with loss kto for single responses');
+    return { ...adpoTerms(r, o, r.vocabulary), ...watchedTerms(r) } as Terms;
+  },
+  identities: [
+    {
+      name: 'two responses, hard label, τ = 1/β: DPO',
+      check(input) {
+        const r = responsesOf(input);
+        const { best, worst } = bestAndWorst(r);
+        const pair = (x: Tensor): Tensor => stack([pickResponse(x, best), pickResponse(x, worst)], 1);
+        const two = {
+          ...r,
+          logp: pair(r.logp),
+          reference: pair(r.reference),
+          scores: pair(r.scores),
+          length: pair(r.length),
+          present: pair(r.present),
+        };
+        const ratio = sub(r.logp, r.reference);
+        return {
+          got: value(two, { target: 'label', tau: 10 }),
+          want: dpoLoss(
+            { chosen: pickResponse(ratio, best), rejected: pickResponse(ratio, worst) },
+            { beta: 0.1 },
+          ),
+        };
+      },
+    },
+    {
+      name: 'one-hot target, no anchor, τ = 1: supervised training on the list',
+      check(input) {
+        const r = responsesOf(input);
+        return {
+          got: value(r, { target: 'label', anchor: 'uniform', tau: 1 }),
+          want: mul(pickResponse(listLogp(r.logp, r), bestAndWorst(r).best), -1),
+        };
+      },
+    },
+    {
+      name: 'teacher target, no anchor, τ = T: distillation (gradient, times T²)',
+      of: 'gradient',
+      check(input) {
+        const r = responsesOf(input);
+        const shown = (x: Tensor): Tensor => where(cast(r.present, 'bool'), x, -1e4);
+        return {
+          got: mul(value(r, { target: 'teacher', anchor: 'uniform', tau: 2, temperature: 2 }), 4),
+          want: hintonKl(shown(r.logp), shown(r.teacher!), { temperature: 2 }),
+        };
+      },
+    },
+    {
+      name: 'target exp(Q/α), no anchor, τ = 1: maximum-entropy policy',
+      check(input) {
+        const r = responsesOf(input);
+        const q = softTargets(r.scores, { temperature: 0.3, present: r.present });
+        const logp = where(cast(r.present, 'bool'), listLogp(r.logp, r), 0);
+        return {
+          got: value(r, { anchor: 'uniform', tau: 1, beta_r: 0.3 }),
+          want: mul(sum(mul(q, logp), 1), -1),
+        };
+      },
+    },
+    {
+      name: 'the teacher as anchor and uniform targets: at the teacher the gradient is 0',
+      of: 'gradient',
+      check(input) {
+        const r = responsesOf(input);
+        const at = { ...r, reference: r.logp, scores: mul(r.scores, 0) };
+        return { got: value(at, { tau: 3 }), want: mul(sum(r.logp, 1), 0) };
+      },
+    },
+    {
+      name: 'a constant added to the log-ratios of a prompt changes nothing',
+      check(input) {
+        const r = responsesOf(input);
+        return { got: value({ ...r, reference: sub(r.reference, 3) }, {}), want: value(r, {}) };
+      },
+    },
+  ],
+});
+
+/** The policy normalized over the list. */
+const listLogp = (logp: Tensor, { present }: AdpoInput): Tensor =>
+  logSoftmax(where(cast(present, 'bool'), logp, Number.NEGATIVE_INFINITY));
