@@ -2,6 +2,7 @@ import { beamVectors } from '../generate/beam.vectors.ts';
 import { samplerVectors } from '../generate/diffusion/diffusion.vectors.ts';
 import { lossVectors, type Vector } from '../losses/vectors/index.ts';
 import { subclassVectors } from './features/subclass.vectors.ts';
+import { bootVectors } from './generative/boot.vectors.ts';
 import { ffG2mVectors } from './graph/ff-g2m.vectors.ts';
 import { taidVectors } from './language/taid.vectors.ts';
 import { pldVectors } from './logits/pld.vectors.ts';
@@ -13,6 +14,7 @@ export const allVectors: readonly Vector[] = [
   ...beamVectors,
   ...samplerVectors,
   ...marginMseVectors,
+  ...bootVectors,
   ...pldVectors,
   ...taidVectors,
   ...subclassVectors,

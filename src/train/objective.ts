@@ -1,10 +1,15 @@
 import type { Denominators, Masks, Terms } from './terms.ts';
 import type { ParamSpecs, Params, Tensor } from './types.ts';
 
+/** Where the weights of a frozen teacher lie among the parameters, if the step calls it. */
+export const TEACHER = '@teacher';
+
 /** What a forward pass in training may use besides parameters and batch. */
 export interface StepContext {
   /** False in evaluation: no dropout, running statistics instead of batch statistics. */
   readonly train: boolean;
+  /** False for parts of an accumulated batch but the last: the weights stay as they are after them. */
+  readonly updating?: boolean;
   /** A fresh random key per call (uint32[2]); undefined in evaluation. */
   readonly nextKey?: () => Tensor;
   /** New values of buffers (running statistics) by parameter name. */

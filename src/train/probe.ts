@@ -3,7 +3,7 @@ import { type NDArray, ndarray, toNumbers } from '../graph/index.ts';
 import { adam } from '../optim/index.ts';
 import { DecantError } from '../util/errors.ts';
 import type { BatchSource } from './batches.ts';
-import type { Objective } from './objective.ts';
+import { type Objective, TEACHER } from './objective.ts';
 import {
   type Batch,
   buildStep,
@@ -13,6 +13,7 @@ import {
   rebuildState,
   type StepOptions,
   stateLeaves,
+  type TrainState,
 } from './step-graph.ts';
 import type { Params } from './types.ts';
 
@@ -29,7 +30,7 @@ export interface ProbeSpec {
 
 /**
  * Checks that the teacher reaches the student: the gradient of one batch must change when the teacher's columns
- * (`teacher/...`) are given to other rows. Throws `pairing` when it does not: training would be a costly no-op.
+ * (`teacher/...`) are given to other rows, or when the weights of a teacher that the step calls are disturbed. Throws `pairing` when it does not: training would be a costly no-op.
  *
  * @returns relative change of the gradient, ‖g' - g‖ / ‖g‖
  */
@@ -37,39 +38,49 @@ export async function probeTeacherSignal(spec: ProbeSpec): Promise<number> {
   const rows = Array.from({ length: Math.min(spec.rows, spec.source.size) }, (_, i) => i);
   const batch = await spec.source.collate(rows);
   const columns = Object.keys(batch).filter((n) => n.startsWith('teacher/'));
-  if (columns.length === 0) throw noSignal('the batch carries no column of the teacher');
+  const weights = Object.keys(spec.params).filter((n) => n.startsWith(`${TEACHER}.`));
+  if (columns.length + weights.length === 0) throw noSignal('the batch carries no column of the teacher');
   const options: StepOptions = { optimizer: adam(), clip: 0, accumulate: true };
   const start = initialState(spec.objective, spec.params, options);
   const step = buildStep(spec.objective, start, batch, options, 'gather');
   const executable = await spec.engine.load(step.graph, { state: stateLeaves(start).length });
   try {
-    const gradient = async (b: Batch): Promise<Float64Array> => {
+    const gradient = async (b: Batch, state: TrainState<NDArray>): Promise<Float64Array> => {
       const scalars = {
         ...Object.fromEntries(spec.objective.scalars.map((n) => [n, 0])),
         ...spec.scalars,
         progress: 0.5,
       };
       const fed = step.feed(b, { lr: 0, step: 1, sizes: maskSizes([b]), scalars, key: [1, 2] });
-      const out = await executable.run([...stateLeaves(start), ...fed]);
-      const state = rebuildState(start, out.slice(0, stateLeaves(start).length));
+      const out = await executable.run([...stateLeaves(state), ...fed]);
+      const after = rebuildState(start, out.slice(0, stateLeaves(start).length));
       return Float64Array.from(
-        leavesOf(state)
+        leavesOf(after)
           .filter(([n]) => n.startsWith('sums/'))
           .flatMap(([, a]) => [...toNumbers(a)]),
       );
     };
-    const before = await gradient(batch);
-    const after = await gradient({
-      ...batch,
-      ...Object.fromEntries(columns.map((n) => [n, disturbed(batch[n])])),
-    });
+    const before = await gradient(batch, start);
+    const after = await gradient(
+      { ...batch, ...Object.fromEntries(columns.map((n) => [n, disturbed(batch[n])])) },
+      {
+        ...start,
+        params: {
+          ...start.params,
+          ...Object.fromEntries(weights.map((n) => [n, disturbed(start.params[n])])),
+        },
+      },
+    );
     let change = 0;
     let size = 0;
     for (let i = 0; i < before.length; i++) {
       change += (after[i] - before[i]) ** 2;
       size += before[i] ** 2;
     }
-    if (change === 0) throw noSignal(`the gradient stays the same when ${columns.join(', ')} change`);
+    if (change === 0)
+      throw noSignal(
+        `the gradient stays the same when ${[...columns, ...(weights.length > 0 ? ['its weights'] : [])].join(', ')} change`,
+      );
     return Math.sqrt(change / Math.max(size, 1e-300));
   } finally {
     await executable.dispose();

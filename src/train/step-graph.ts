@@ -205,6 +205,7 @@ function onTensors(
   const nextKey = (): Tensor => foldIn(io.key, calls++);
   const { terms, masks } = objective.terms({ ...state.params, ...own }, batch, {
     train: true,
+    updating: kind !== 'gather',
     nextKey,
     updates,
     scalars: io.scalars,

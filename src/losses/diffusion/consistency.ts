@@ -45,22 +45,27 @@ export function edmScalings(
   };
 }
 
-/** Clean samples out of noisy ones `[batch, ...]` at σ `[batch]`. */
-export type SigmaDenoiser = (x: Tensor, sigma: Tensor) => Tensor;
+/** A noise level `[batch]`; what calls a network may hold more, such as its time. */
+export interface SigmaLevel {
+  readonly sigma: Tensor;
+}
+/** Clean samples out of noisy ones `[batch, ...]`. */
+export type SigmaDenoiser<L extends SigmaLevel = SigmaLevel> = (x: Tensor, at: L) => Tensor;
 
 const move = (x: Tensor, direction: Tensor, by: Tensor): Tensor => add(x, mul(direction, perRow(by, x)));
 const slope = (x: Tensor, denoised: Tensor, sigma: Tensor): Tensor => div(sub(x, denoised), perRow(sigma, x));
 
 /** One Euler step of dx/dσ = (x - D(x, σ)) / σ. */
-export const eulerStep = (x: Tensor, denoised: Tensor, from: Tensor, to: Tensor): Tensor =>
-  move(x, slope(x, denoised, from), sub(to, from));
+export const eulerStep = (x: Tensor, denoised: Tensor, from: SigmaLevel, to: SigmaLevel): Tensor =>
+  move(x, slope(x, denoised, from.sigma), sub(to.sigma, from.sigma));
 
 /** One Heun step of the same: the slopes at both ends are averaged. */
-export function heunStep(denoise: SigmaDenoiser, x: Tensor, from: Tensor, to: Tensor): Tensor {
-  const first = slope(x, denoise(x, from), from);
-  const there = move(x, first, sub(to, from));
-  const second = slope(there, denoise(there, to), to);
-  return move(x, add(first, second), mul(sub(to, from), 0.5));
+export function heunStep<L extends SigmaLevel>(denoise: SigmaDenoiser<L>, x: Tensor, from: L, to: L): Tensor {
+  const by = sub(to.sigma, from.sigma);
+  const first = slope(x, denoise(x, from), from.sigma);
+  const there = move(x, first, by);
+  const second = slope(there, denoise(there, to), to.sigma);
+  return move(x, add(first, second), mul(by, 0.5));
 }
 
 export type SigmaWeight = 'uniform' | 'snr' | 'truncated-snr' | 'karras';
@@ -77,26 +82,26 @@ export function sigmaWeight(sigma: Tensor, kind: SigmaWeight, sigmaData: number)
 export const distance = (a: Tensor, b: Tensor, norm: 'l1' | 'l2'): Tensor =>
   rowMean(norm === 'l1' ? abs(sub(a, b)) : square(sub(a, b)));
 
-export interface ConsistencyInput {
+export interface ConsistencyInput<L extends SigmaLevel> {
   /** Clean samples and their noise, `[batch, ...]`. */
   readonly x0: Tensor;
   readonly noise: Tensor;
-  /** Neighbouring noise levels `[batch]`, `from` > `to`. */
-  readonly from: Tensor;
-  readonly to: Tensor;
-  readonly student: SigmaDenoiser;
+  /** Neighbouring noise levels, `from` above `to`. */
+  readonly from: L;
+  readonly to: L;
+  readonly student: SigmaDenoiser<L>;
   /** The student with averaged weights. */
-  readonly target: SigmaDenoiser;
+  readonly target: SigmaDenoiser<L>;
   /** Without one the true x₀ stands in for it: consistency training. */
-  readonly teacher?: SigmaDenoiser;
+  readonly teacher?: SigmaDenoiser<L>;
 }
 
 /**
  * d(F_θ(x_σ, σ), sg F_θ⁻(x̂_σ', σ')) `[batch]` (Song et al. 2023), x_σ = x₀ + σ ε, x̂_σ' one Heun step of the teacher's
  * ODE further (consistency distillation), or x₀ + σ' ε (consistency training).
  */
-export function consistencyError(c: ConsistencyInput, norm: 'l1' | 'l2'): Tensor {
-  const x = move(c.x0, c.noise, c.from);
+export function consistencyError<L extends SigmaLevel>(c: ConsistencyInput<L>, norm: 'l1' | 'l2'): Tensor {
+  const x = move(c.x0, c.noise, c.from.sigma);
   const next = c.teacher ? heunStep(c.teacher, x, c.from, c.to) : eulerStep(x, c.x0, c.from, c.to);
   return distance(c.student(x, c.from), stopGradient(c.target(stopGradient(next), c.to)), norm);
 }
@@ -105,14 +110,15 @@ export function consistencyError(c: ConsistencyInput, norm: 'l1' | 'l2'): Tensor
  * Progressive distillation in σ space: d(F_θ(x, σ), x - σ (x'' - x) / (σ'' - σ)) `[batch]`, x'' two Euler steps of the
  * teacher further (as the consistency models' code has it).
  */
-export function sigmaProgressiveError(
-  { x0, noise, student, teacher }: Omit<Required<ConsistencyInput>, 'from' | 'to' | 'target'>,
-  { from, mid, to }: { from: Tensor; mid: Tensor; to: Tensor },
+export function sigmaProgressiveError<L extends SigmaLevel>(
+  c: Required<Pick<ConsistencyInput<L>, 'x0' | 'noise' | 'student' | 'teacher'>>,
+  { from, mid, to }: { from: L; mid: L; to: L },
   norm: 'l1' | 'l2',
 ): Tensor {
-  const x = move(x0, noise, from);
-  const half = eulerStep(x, teacher(x, from), from, mid);
-  const end = eulerStep(half, teacher(half, mid), mid, to);
-  const target = sub(x, mul(div(sub(end, x), perRow(sub(to, from), x)), perRow(from, x)));
-  return distance(student(x, from), stopGradient(target), norm);
+  const x = move(c.x0, c.noise, from.sigma);
+  const half = eulerStep(x, c.teacher(x, from), from, mid);
+  const end = eulerStep(half, c.teacher(half, mid), mid, to);
+  const ratio = div(from.sigma, sub(to.sigma, from.sigma));
+  const target = sub(x, mul(sub(end, x), perRow(ratio, x)));
+  return distance(c.student(x, from), stopGradient(target), norm);
 }

@@ -40,7 +40,7 @@ function sigmaCase(x: Record<string, Tensor>, c: CaseReader) {
   const range = { sigmaMin: c.number('sigma_min'), sigmaMax: c.number('sigma_max'), rho: c.number('rho') };
   const denoiser =
     (w: Tensor, b: Tensor, sigmaMin?: number): SigmaDenoiser =>
-    (noisy, sigma) => {
+    (noisy, { sigma }) => {
       const k = edmScalings(sigma, { sigmaData, sigmaMin });
       const time = perRow(mul(log(sigma), 2.5), noisy);
       const net = tanh(add(linear(mul(noisy, perRow(k.in, noisy)), w, b, { transW: true }), time));
@@ -48,14 +48,15 @@ function sigmaCase(x: Record<string, Tensor>, c: CaseReader) {
     };
   const scales = c.number('num_scales');
   const weightKind = c.text('weight_schedule') as SigmaWeight;
-  const at = (points: number, shift: number): Tensor =>
-    gather(
+  const at = (points: number, shift: number) => ({
+    sigma: gather(
       host(
         Array.from({ length: scales + 1 }, (_, i) => karrasSigma((i + shift) / points, range)),
         x.x0,
       ),
       x.indices,
-    );
+    ),
+  });
   return {
     scales,
     at,
@@ -63,8 +64,8 @@ function sigmaCase(x: Record<string, Tensor>, c: CaseReader) {
     student: denoiser(x.W, x.b, range.sigmaMin),
     target: () => denoiser(x.W_target, x.b_target, range.sigmaMin),
     teacher: denoiser(x.W_teacher, x.b_teacher),
-    finish: (error: Tensor, from: Tensor) => {
-      const each = mul(error, sigmaWeight(from, weightKind, sigmaData));
+    finish: (error: Tensor, { sigma }: { sigma: Tensor }) => {
+      const each = mul(error, sigmaWeight(sigma, weightKind, sigmaData));
       return { per_sample_loss: each, loss: mean(each) };
     },
   };
@@ -171,7 +172,9 @@ export const diffusionVectors: readonly Vector[] = [
         to: level(t - 1 / steps),
       };
       const network = (w: Tensor, b: Tensor) =>
-        velocityDenoiser<ReturnType<typeof level>>((z, at) => tanh(add(linear(z, w, b, { transW: true }), at.time)));
+        velocityDenoiser<ReturnType<typeof level>>((z, at) =>
+          tanh(add(linear(z, w, b, { transW: true }), at.time)),
+        );
       const z = addNoise(x.x0, x.eps, step.from);
       const { target, zMid, zEnd } = progressiveTarget(network(x.W_teacher, x.b_teacher), z, step);
       const guess = network(x.W_student, x.b_student)(z, step.from);

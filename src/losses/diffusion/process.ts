@@ -37,6 +37,8 @@ export interface NoiseProcess {
   levels(t: Tensor): Levels;
   /** dλ/dt of λ = log(σ / α), at times `[batch]`. */
   rate(t: Tensor): Tensor;
+  /** The time at which σ / α has this value. */
+  timeOf(ratio: number): number;
 }
 
 /** α = cos(π t / 2), σ = sin(π t / 2): dλ/dt = (π / 2) / (σ α). */
@@ -48,6 +50,7 @@ export const cosineProcess: NoiseProcess = {
     const { alpha, sigma } = this.levels(t);
     return div(Math.PI / 2, mul(alpha, sigma));
   },
+  timeOf: (ratio) => (2 / Math.PI) * Math.atan(ratio),
 };
 
 const [B0, B1] = [0.1, 20];
@@ -67,6 +70,8 @@ export const linearProcess: NoiseProcess = {
     const { sigma } = this.levels(t);
     return div(add(mul(t, (B1 - B0) / 2), B0 / 2), square(sigma));
   },
+  // ∫β = log(1 + ratio²)
+  timeOf: (ratio) => (Math.sqrt(B0 ** 2 + 2 * (B1 - B0) * Math.log1p(ratio ** 2)) - B0) / (B1 - B0),
 };
 
 export const noiseProcesses = { cosine: cosineProcess, linear: linearProcess } as const;

@@ -28,6 +28,7 @@ import { masksOf } from '../../train/step-graph.ts';
 import type { Masks, Terms } from '../../train/terms.ts';
 import type { LossInput, Method } from '../method.ts';
 import { distillation } from '../objective.ts';
+import { checkCalls } from './check-calls.ts';
 import { gradientError, inDouble } from './gradient.ts';
 import { randomColumns } from './inputs.ts';
 import { rowSource, studentFor } from './student.ts';
@@ -71,6 +72,11 @@ export function checkMethod(method: Method, options: CheckOptions = {}): void {
         expect(recipe.method.name).toBe(method.slug);
         expect(method.needs.tasks).toContain(recipe.task);
       });
+    }
+
+    if (method.calls) {
+      checkCalls(method, config, scalars);
+      return;
     }
 
     it.each(method.needs.tasks)('%s: the gradient is that of finite differences', (task) => {

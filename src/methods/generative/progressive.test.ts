@@ -1,0 +1,4 @@
+import { checkMethod } from '../testing/check-method.ts';
+import { progressive } from './progressive.ts';
+
+checkMethod(progressive, { recipe: null });
