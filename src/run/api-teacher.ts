@@ -93,7 +93,7 @@ export async function openApiTeacher(
 
 /** The API teacher of a run: answers in the run's store, costs in `ledger.jsonl`, what it can do in the journal. */
 export async function runApiTeacher(ctx: RunContext, classes: readonly string[]): Promise<Teacher> {
-  const { classifier, capabilities, ledger } = await openApiTeacher(
+  const { classifier, capabilities, ledger, prices } = await openApiTeacher(
     ctx.recipe.teacher as unknown as ApiTeacherSettings,
     {
       classes,
@@ -106,6 +106,10 @@ export async function runApiTeacher(ctx: RunContext, classes: readonly string[])
   ctx.journal.event('teacher', { name: classifier.name, capabilities });
   return {
     ...classifier,
+    spent: () => {
+      const { requests, tokens, money } = ledger.totals();
+      return { requests, tokens, ...(prices ? { money, currency: prices.currency } : {}) };
+    },
     close: async () => {
       ctx.journal.event('teacher-cost', { ...ledger.totals(), unanswered: classifier.failed.length });
       ledger.close();

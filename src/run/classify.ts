@@ -6,13 +6,21 @@ import { supervised } from '../methods/logits/kd.ts';
 import type { Method } from '../methods/method.ts';
 import type { AnyModel } from '../nn/model.ts';
 import type { Params } from '../nn/params.ts';
-import { storedLogits, type Teacher } from '../teachers/teacher.ts';
+import type { Teacher } from '../teachers/teacher.ts';
 import type { Encoded } from '../train/encoded.ts';
 import { type TrainSettings, updatesFor } from '../train/job.ts';
 import { DecantError } from '../util/errors.ts';
 import { armLogits, trainArm } from './arm.ts';
 import { type BuiltModel, buildClassifier, type ModelSettings } from './build.ts';
 import { exportBest } from './classify-export.ts';
+import {
+  askingOf,
+  askKnowledge,
+  classSignalForm,
+  costOf,
+  signalFact,
+  wholeLogits,
+} from './classify-knowledge.ts';
 import { measure } from './classify-measure.ts';
 import { classificationMetrics, classSlices } from './classify-metrics.ts';
 import {
@@ -68,58 +76,22 @@ export async function runClassification(
     baseDir: ctx.baseDir,
     at: 'student',
   });
+  const form = classSignalForm(ctx, method, classes.length);
   // a student folder that cannot be read is found before the teacher is trained or paid for
   const teacher = await openTeacher();
 
-  const shelf = ctx.signals.shelf({ teacher: teacher.id, signal: 'logits' });
-  const asking = (rows: readonly Example[]) => (what: string) => {
-    const task = ctx.progress.task(`teacher: ${what}`, rows.length, 'rows');
-    return {
-      batchSize: (recipe.teacher as { batchSize?: number } | undefined)?.batchSize ?? 64,
-      onProgress: (done: number) => task.update({ done }),
-      check: () => {
-        if (ctx.stopRequested())
-          throw new DecantError(
-            'interrupted',
-            'stopped while the teacher was answering; what it said is kept',
-            { fix: 'go on with: decant resume DIR' },
-          );
-      },
-      done: (asked: number) =>
-        task.finish(asked < rows.length ? `${rows.length - asked} of ${rows.length} from the store` : ''),
-    };
-  };
-  const askTeacher = async (
-    rows: readonly Example[],
-    what: string,
-  ): Promise<{ logits: NDArray; asked: number }> => {
-    const options = asking(rows)(what);
-    const result = await storedLogits(teacher, shelf, rows, options);
-    options.done(result.asked);
-    return result;
-  };
-  const knowledge = await askTeacher(transfer, 'training rows');
-  if (knowledge.logits.shape[1] !== classes.length)
-    throw new DecantError(
-      'pairing',
-      'the teacher puts out another number of scores than the data has classes',
-      {
-        at: 'teacher',
-        seen: `${knowledge.logits.shape[1]} scores`,
-        allowed: `${classes.length} classes`,
-        fix: 'list its classes in the order of its outputs under teacher.classes',
-      },
-    );
-  const onTest = await askTeacher(test, 'test rows');
+  const asking = askingOf(ctx);
+  const onTest = await wholeLogits(ctx, teacher, test, asking);
+  const knowledge = await askKnowledge(ctx, teacher, transfer, form, asking);
   const inputs = await methodInputs(ctx, {
     teacher,
     method,
     config: methodConfig,
     built,
     rows: transfer,
-    logits: knowledge.logits,
+    knowledge,
     classes: classes.length,
-    asking: asking(transfer),
+    asking: (what) => asking(transfer, what),
   });
   const asked = knowledge.asked + onTest.asked + inputs.asked;
   ctx.journal.event('signals', { rows: transfer.length + test.length, asked });
@@ -183,7 +155,11 @@ export async function runClassification(
     ...(confusion ? { confusion } : {}),
     examples: differingExamples(ctx, distilled, onTest.logits, classes, recipe.evaluate.examples),
     data: dataFacts(data),
-    environment: await environment(ctx, (performance.now() - began) / 1000 + (teacher.seconds ?? 0)),
+    environment: [
+      ...(await environment(ctx, (performance.now() - began) / 1000)),
+      signalFact(form, onTest.logits),
+    ],
+    cost: costOf(teacher),
     warnings: warnings(test.length, gold.length, recipe.seeds.length),
   };
   return {

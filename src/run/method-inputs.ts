@@ -8,6 +8,7 @@ import { type StoredLogitsOptions, storedHidden, type Teacher } from '../teacher
 import { arrayColumns, type SignalColumns } from '../train/job.ts';
 import { DecantError } from '../util/errors.ts';
 import type { BuiltModel } from './build.ts';
+import type { Knowledge } from './classify-knowledge.ts';
 import type { RunContext } from './context.ts';
 
 /** What a distilled student is trained with: the method bound to its pair, columns of the teacher, the model itself. */
@@ -25,15 +26,15 @@ export interface MethodJob {
   readonly config: unknown;
   readonly built: BuiltModel;
   readonly rows: readonly Example[];
-  /** `[rows, classes]` */
-  readonly logits: NDArray;
+  /** What the teacher said about the rows: columns by name. */
+  readonly knowledge: Knowledge;
   readonly classes: number;
   readonly asking: (what: string) => StoredLogitsOptions & { done(asked: number): void };
 }
 
 /** Asks for the activations a method wants, lets it prepare, and gives the student the head it needs. */
 export async function methodInputs(ctx: RunContext, job: MethodJob): Promise<MethodInputs> {
-  const { teacher, method, config, logits, classes } = job;
+  const { teacher, method, config, knowledge, classes } = job;
   const paths = method.teacherHidden?.(config) ?? [];
   let hidden: Record<string, NDArray> = {};
   let asked = 0;
@@ -44,7 +45,7 @@ export async function methodInputs(ctx: RunContext, job: MethodJob): Promise<Met
     options.done(asked);
   }
   const prepared = method.prepare?.(config, {
-    logits,
+    logits: knowledge.logits,
     hidden,
     outputLayer: await teacher.outputLayer?.(),
     labels: Int32Array.from(job.rows, (e) => ((e.label ?? -1) < 0 ? -100 : e.label!)),
@@ -60,11 +61,16 @@ export async function methodInputs(ctx: RunContext, job: MethodJob): Promise<Met
       info: method.setup && pairOf(built.model, hidden, classes),
       constants: prepared?.constants,
     }),
-    signals: arrayColumns({ [column.teacherLogits]: logits, ...columns }),
+    signals: arrayColumns({ ...columnsOf(knowledge), ...columns }),
     built,
     asked,
   };
 }
+
+const columnsOf = ({ logits, topk }: Knowledge): Record<string, NDArray> =>
+  logits
+    ? { [column.teacherLogits]: logits }
+    : { [column.topkIds]: topk!.ids, [column.topkLogp]: topk!.logp };
 
 const named = <T>(all: Readonly<Record<string, T>>, name: (n: string) => string): Record<string, T> =>
   Object.fromEntries(Object.entries(all).map(([n, a]) => [name(n), a]));

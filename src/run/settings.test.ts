@@ -126,6 +126,42 @@ it('runs on the float64 interpreter', async () => {
   await student.close();
 }, 60_000);
 
+it('keeps the teacher in the form that is asked for, and says what that costs', async () => {
+  const five = Array.from({ length: 60 }, (_, i) => {
+    const label = ['a', 'b', 'c', 'd', 'e'][i % 5];
+    return JSON.stringify({ text: `${label}${label} number ${i}`, label });
+  });
+  writeFileSync(join(work, 'five.jsonl'), `${five.join('\n')}\n`);
+  const stored = async (store: Record<string, unknown>, method = 'kd') => {
+    const base = recipe();
+    const { report, out } = await go({
+      ...base,
+      data: { train: 'five.jsonl', validation: 0, test: 0.25 },
+      teacher: { ...base.teacher, store },
+      method,
+    });
+    const { openSignalStore } = await import('../teachers/store/index.ts');
+    const signals = openSignalStore(join(out, 'signals'));
+    const forms = signals.stats().bySource.map((s) => `${s.form}: ${s.records}`);
+    await signals.close();
+    const fact = report.environment.find((f) => f.name === 'Teacher signals on disk')!.value;
+    expect(report.cost!.total).toBe('0');
+    return { forms: forms.sort(), fact };
+  };
+  // 15 test rows are kept whole, to measure on
+  expect((await stored({})).fact).toMatch(/^whole, float32: .* exact$/);
+  const half = await stored({ dtype: 'float16' });
+  expect(half.forms).toEqual(['logits16: 45', 'logits32: 15']);
+  expect(half.fact).toMatch(/^whole, float16: .*largest change of a probability \d/);
+  const top = await stored({ format: 'topk', k: 2 });
+  expect(top.forms).toEqual(['logits32: 15', 'topk32: 45']);
+  expect(top.fact).toMatch(/^top 2 and the rest, float32: .*mean mass of the rest \d/);
+  expect((await stored({ format: 'packed', k: 3 })).forms).toEqual(['logits32: 15', 'packed: 45']);
+  await expect(stored({ format: 'topk', k: 2 }, 'pld')).rejects.toThrow(
+    /teacher\.store\.format: pld needs whole distributions.*dense/,
+  );
+}, 60_000);
+
 const BASE = `version: 1
 task: classify
 data: { train: builtin:support-requests }

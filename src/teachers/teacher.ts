@@ -29,6 +29,13 @@ export interface Teacher {
   hidden?(examples: readonly Example[], paths: readonly string[]): Promise<Record<string, NDArray>>;
   /** The linear layer that turns the embedding into logits, where there is one: weights `[classes, width]`. */
   outputLayer?(): Promise<Pick<OutputLayer, 'weights' | 'bias'>>;
+  /** What it has cost so far, where it costs anything; money in the currency of the price table. */
+  spent?(): {
+    readonly requests: number;
+    readonly tokens: number;
+    readonly money?: number;
+    readonly currency?: string;
+  };
   close(): Promise<void>;
 }
 
@@ -67,7 +74,7 @@ export const exampleKey = (e: Example): unknown =>
   e.image
     ? { image: [...(e.shape ?? [])], bytes: Buffer.from(e.image).toString('base64') }
     : e.features
-      ? { features: [...e.features] }
+      ? { features: [...e.features], ...(e.node === undefined ? {} : { node: e.node }) }
       : { text: e.text ?? e.prompt ?? '', ...(e.pair === undefined ? {} : { pair: e.pair }) };
 
 /**

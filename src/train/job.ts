@@ -137,7 +137,8 @@ export const arrayColumns =
     Object.fromEntries(
       Object.entries(arrays).map(([name, a]) => {
         const width = a.data.length / a.shape[0];
-        const out = new Float32Array(rows.length * width);
+        const out =
+          a.dtype === 'int32' ? new Int32Array(rows.length * width) : new Float32Array(rows.length * width);
         rows.forEach((row, r) => {
           out.set((a.data as Float32Array).subarray(row * width, (row + 1) * width), r * width);
         });

@@ -24,6 +24,7 @@ export interface VitConfig {
   layer_norm_eps: number;
   initializer_range: number;
   hidden_dropout_prob: number;
+  attention_probs_dropout_prob: number;
   qkv_bias: boolean;
   [key: string]: unknown;
 }
