@@ -10,7 +10,7 @@ import { emptyTopK, tailOf, topKFromLogits } from './top-k.ts';
 const roundTrip = <T extends Signal>(signal: T, encoding?: Encoding): T => {
   const { form, payload } = encodeSignal(signal, encoding);
   // a payload inside a larger buffer at an odd address, as the reader gives it
-  const odd = new Uint8Array(payload.length + 3);
+  const odd = Buffer.alloc(payload.length + 3);
   odd.set(payload, 3);
   return decodeSignal(form, odd.subarray(3)) as T;
 };

@@ -18,8 +18,10 @@ export function writeFloat32(out: Uint8Array, offset: number, values: Float32Arr
 /** A fresh float32 array from `count` values at a byte offset. */
 export function float32From(bytes: Uint8Array, offset: number, count: number): Float32Array {
   if (LITTLE) {
-    const copy = bytes.slice(offset, offset + 4 * count);
-    return new Float32Array(copy.buffer, copy.byteOffset, count);
+    // a Buffer's slice is a view, which may begin anywhere
+    const copy = new Uint8Array(4 * count);
+    copy.set(bytes.subarray(offset, offset + 4 * count));
+    return new Float32Array(copy.buffer);
   }
   const view = payloadView(bytes);
   return Float32Array.from({ length: count }, (_, i) => view.getFloat32(offset + 4 * i, true));
