@@ -1,0 +1,51 @@
+import { ndarray, type Tensor } from '../../graph/index.ts';
+import { classLogits } from '../../losses/subclasses.ts';
+import { takeRows } from '../../losses/testing/evaluate.ts';
+import { createRng } from '../../util/rng.ts';
+import type { Method } from '../method.ts';
+import { column } from '../objective.ts';
+import type { Columns } from './inputs.ts';
+
+/** Rows that a method prepares from, of which a batch has the first few; and the width of a random embedding. */
+const [ROWS, WIDTH] = [120, 12];
+
+/** What a method's `prepare` makes of random signals, as columns of a batch of `rows` rows. */
+export function preparedColumns(method: Method, rows: number, classes: number, seed: string): Columns {
+  const config = method.config.parse({});
+  const rng = createRng(`prepared/${seed}`);
+  const normals = (shape: number[]) =>
+    ndarray(
+      Float32Array.from({ length: shape[0] * shape[1] }, () => 2 * rng.normal()),
+      shape,
+    );
+  const logits = normals([ROWS, classes]);
+  const { columns = {} } = method.prepare!(config, {
+    logits,
+    hidden: Object.fromEntries(
+      (method.teacherHidden?.(config) ?? []).map((p) => [p, normals([ROWS, WIDTH])]),
+    ),
+    outputLayer: { weights: normals([classes, WIDTH]) },
+    labels: Int32Array.from({ length: ROWS }, (_, i) => i % classes),
+    classes,
+  });
+  const first = Array.from({ length: rows }, (_, i) => i);
+  return {
+    [column.teacherLogits]: takeRows(logits, first),
+    ...Object.fromEntries(Object.entries(columns).map(([n, a]) => [column.prepared(n), takeRows(a, first)])),
+  };
+}
+
+/** Outputs of a student with one or several outputs per class. */
+export const foldedOutputs = (outputs: Tensor, classes: number): Record<string, Tensor> =>
+  outputs.shape.at(-1) === classes
+    ? { logits: outputs }
+    : { logits: classLogits(outputs, classes), subclasses: outputs };
+
+/** The prepared columns of a batch, by the method's names. */
+export const preparedOf = (batch: Readonly<Record<string, Tensor>>): Record<string, Tensor> =>
+  Object.fromEntries(
+    Object.entries(batch).flatMap(([n, t]) => {
+      const prefix = column.prepared('');
+      return n.startsWith(prefix) ? [[n.slice(prefix.length), t]] : [];
+    }),
+  );
