@@ -22,12 +22,15 @@ export const textsOf = (n: number): Example[] =>
 export async function session(
   folder: string,
   baseURL: string,
-  options: Partial<ClientOptions> & { ledgerOptions?: LedgerOptions } = {},
+  options: Partial<ClientOptions> & {
+    ledgerOptions?: LedgerOptions;
+    env?: Readonly<Record<string, string | undefined>>;
+  } = {},
 ) {
   const store = openSignalStore(join(folder, 'signals'), { write: true });
   const ledger = openLedger(join(folder, 'ledger.jsonl'), options.ledgerOptions);
   const client = createApiClient({
-    endpoint: endpointOf({ baseURL, keyEnv: 'TEST_KEY' }, { TEST_KEY: KEY }),
+    endpoint: endpointOf({ baseURL, keyEnv: 'TEST_KEY' }, options.env ?? { TEST_KEY: KEY }),
     model: 'tiny',
     store,
     ledger,
@@ -94,13 +97,13 @@ export async function faultRun(options: {
     const before = server.requests;
     const spent = totals;
     const second = await label();
-    if (JSON.stringify(second.map(nameOf)) !== JSON.stringify(first.map(nameOf)))
+    if (JSON.stringify(second.map(labelName)) !== JSON.stringify(first.map(labelName)))
       throw new Error('the store gives other labels');
     const { values } = readJsonl<LedgerLine>(join(folder, 'ledger.jsonl'));
     const count = (kinds: readonly string[]): number =>
       [...proxy.injected].reduce((n, [fault, k]) => (kinds.includes(fault) ? n + k : n), 0);
     return {
-      labels: first.map(nameOf),
+      labels: first.map(labelName),
       wanted: examples.map((e) => trueClass(e.text!, classes)),
       repeats: [...server.answered.values()].reduce((n, k) => n + k - 1, 0),
       injected: Object.fromEntries(proxy.injected),
@@ -122,7 +125,7 @@ export async function faultRun(options: {
   }
 }
 
-const nameOf = (l: Labelled): string | undefined =>
+export const labelName = (l: Labelled): string | undefined =>
   l.ok && l.reading.label !== undefined ? classes[l.reading.label] : undefined;
 
 /** All bytes of all files of a folder. */

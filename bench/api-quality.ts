@@ -1,0 +1,147 @@
+/**
+ * What an API's signals are worth: one teacher, trained here and served over HTTP by `decant serve`, and one student per
+ * kind of signal: labels alone, the k likeliest classes, and for comparison all of the teacher's logits from its folder.
+ * `DECANT_DATA=… tsx bench/api-quality.ts [work folder] [temperature]`. The teacher has never seen the rows it is asked about.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { prepareData } from '../src/data/prepare.ts';
+import { run } from '../src/index.ts';
+import { dataSpecOf } from '../src/recipe/data-spec.ts';
+import { loadRecipe } from '../src/recipe/load.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const recipe = join(root, 'recipes/api/banking77-api.yaml');
+const work = resolve(process.argv[2] ?? mkdtempSync(join(tmpdir(), 'decant-api-quality-')));
+const temperature = Number(process.argv[3] ?? 1);
+mkdirSync(work, { recursive: true });
+
+const teacherFolder = await trainTeacher();
+const server = await serve(teacherFolder);
+const keys = ['accuracy', 'agreement', 'klToTeacher', 'nll', 'ece'];
+const table: string[][] = [];
+try {
+  const api = [`teacher.baseURL=${server.url}/v1`];
+  // the signals that a provider gives differ in k: 20 is the most that OpenAI's interface knows
+  await arm('hard labels', [...api, 'teacher.signals=[text]']);
+  for (const k of [2, 5, 20]) await arm(`top-${k} log-probabilities`, [...api, `teacher.topLogprobs=${k}`]);
+  const folder = [
+    'teacher.baseURL=',
+    'teacher.model=',
+    'teacher.topLogprobs=',
+    'teacher.concurrency=',
+    'teacher.budget=',
+  ];
+  const local = [...folder, 'teacher.kind=folder', `teacher.path=${teacherFolder}`];
+  await arm('all logits', local);
+  await arm('gold labels, no teacher', [
+    ...local,
+    'data.train.unlabelled=false',
+    'method.name=supervised',
+    'method.options={}',
+  ]);
+} finally {
+  server.stop();
+}
+console.log(`\n| signal | ${keys.join(' | ')} |\n| --- | ${keys.map(() => '---').join(' | ')} |`);
+for (const row of table) console.log(`| ${row.join(' | ')} |`);
+
+/** Trains the teacher on the rows that the recipe's sample leaves over; gives its model folder. */
+async function trainTeacher(): Promise<string> {
+  const out = join(work, 'teacher');
+  const folder = join(out, 'model');
+  if (existsSync(join(out, 'report.json'))) return folder;
+  const { recipe: asked } = await loadRecipe(recipe, {});
+  const dataRoot = process.env.DECANT_DATA;
+  const spec = dataSpecOf(asked);
+  const pool = await prepareData(spec, { task: 'classify', baseDir: root, dataRoot });
+  const taken = new Set(pool.splits.train.items!.map((e) => e.text));
+  const all = await prepareData(
+    { ...spec, train: { source: 'dataset:banking77#train' } },
+    { task: 'classify', baseDir: root, dataRoot },
+  );
+  const rows = all.splits.train.items!.filter((e) => !taken.has(e.text));
+  const file = join(work, 'teacher-rows.jsonl');
+  writeFileSync(
+    file,
+    rows.map((e) => `${JSON.stringify({ text: e.text, label: all.classes![e.label!] })}\n`).join(''),
+  );
+  console.log(`teacher: ${rows.length} rows, none of the ${taken.size} of the student`);
+  const model = {
+    architecture: 'bag',
+    options: { width: 160, ngrams: 2, buckets: 16384, hidden: [320], dropout: 0.3 },
+    tokenizer: { kind: 'wordpiece', vocabSize: 4096 },
+  };
+  const train = { epochs: 15, batchSize: 64, optimizer: { lr: 2e-3 } };
+  await run(
+    {
+      version: 1,
+      name: 'banking77-teacher',
+      task: 'classify',
+      data: { train: file, test: 'dataset:banking77#test', validation: 0, classes: all.classes },
+      teacher: { kind: 'trained', ...model, train, ensemble: 3 },
+      student: model,
+      method: { name: 'kd', options: { temperature: 2, alpha: 0.2 } },
+      train: { ...train, threads: 1 },
+      evaluate: { baselines: { withoutTeacher: false, linear: false } },
+    },
+    { out, dataRoot },
+  );
+  return folder;
+}
+
+/** `decant serve` in a process of its own. */
+async function serve(folder: string): Promise<{ url: string; stop(): void }> {
+  const cli = join(root, 'src/cli/main.ts');
+  const child = spawn(process.execPath, ['--import', 'tsx', cli, 'serve', folder, '--port', '0', '--json'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  const url = await new Promise<string>((done, failed) => {
+    child.on('exit', (code) => failed(new Error(`decant serve ended with ${code}`)));
+    child.stdout.on('data', (part) => {
+      said += part;
+      try {
+        done((JSON.parse(said) as { url: string }).url);
+      } catch {
+        // not all of it yet
+      }
+    });
+  });
+  return { url, stop: () => child.kill() };
+}
+
+async function arm(name: string, set: readonly string[]): Promise<void> {
+  const cpu = process.cpuUsage();
+  const result = await run(recipe, {
+    out: join(work, name.replace(/\W+/g, '-')),
+    set: [
+      ...set,
+      `method.options={temperature: ${temperature}, alpha: 0}`,
+      ...set.filter((s) => s.startsWith('method')),
+      'train.threads=1',
+      'evaluate.baselines.withoutTeacher=false',
+      'evaluate.baselines.linear=false',
+    ],
+  });
+  const { user, system } = process.cpuUsage(cpu);
+  const value = (role: string): string[] => {
+    const found = result.report.arms.find((a) => a.role === role)!;
+    return keys.map((k) => {
+      const v = found.values[k];
+      if (!v) return '–';
+      const percent = k === 'accuracy' || k === 'agreement' || k === 'ece';
+      const show = (x: number): string => (percent ? (100 * x).toFixed(1) : x.toFixed(3));
+      return v.sd === undefined ? show(v.mean) : `${show(v.mean)} ± ${show(v.sd)}`;
+    });
+  };
+  if (table.length === 0) table.push(['teacher', ...value('teacher')]);
+  table.push([name, ...value('distilled')]);
+  console.log(
+    `${name}: ${result.seconds.toFixed(0)} s, ${((user + system) / 1e6).toFixed(0)} s processor time`,
+  );
+}
