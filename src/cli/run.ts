@@ -107,9 +107,8 @@ const summaryOf = (r: RunResult): unknown => ({
 
 function summaryText(r: RunResult, output: Output, io: Io): string {
   const { report } = r;
-  const shown = report.metrics.filter((m) =>
-    ['accuracy', 'macroF1', 'ece', 'perplexity', 'bitsPerByte', 'agreement', 'kl'].includes(m.key),
-  );
+  // the report has the rest
+  const shown = report.metrics.filter((m) => !['nll', 'eceMass', 'brier', 'topk'].includes(m.key));
   const rows = report.arms.map((a) => [
     a.name,
     ...shown.map((m) => valueText(a.values[m.key], m.format)),

@@ -22,10 +22,11 @@ interface OwnLogits {
 
 const FILES = { fp32: 'onnx/model.onnx', int8: 'onnx/model_quantized.onnx' } as const;
 
-/** Runs an ONNX file as other programs would: int64 ids in, logits out. */
+/** Runs an ONNX file as other programs would: int64 ids in, one output (logits) out. */
 export async function runOnnxFile(
   path: string,
   inputs: Readonly<Record<string, NDArray>>,
+  output = 'logits',
 ): Promise<Float32Array> {
   const ort = await import('onnxruntime-node');
   const session = await ort.InferenceSession.create(await readFile(path), { logSeverityLevel: 3 });
@@ -41,7 +42,7 @@ export async function runOnnxFile(
     }),
   );
   const result = await session.run(feeds);
-  const out = (result.logits.data as Float32Array).slice();
+  const out = (result[output].data as Float32Array).slice();
   await session.release();
   return out;
 }

@@ -11,7 +11,14 @@ import { maxSim } from '../layers/max-sim.ts';
 import { normalizeRows } from '../layers/pooling.ts';
 import type { Model } from '../model.ts';
 import { normalInit, prefixed } from '../params.ts';
-import { type BertConfig, bertDefaults, bertEncoder, bertParams, type TextInputs } from './bert.ts';
+import {
+  type BertConfig,
+  bertDefaults,
+  bertEncoder,
+  bertParams,
+  type TextInputs,
+  textInputs,
+} from './bert.ts';
 
 export interface LateOutputs extends RankOutputs {
   /** `[batch, query tokens, dim]`, each of length 1 */
@@ -60,5 +67,25 @@ export function colbert(config: Partial<BertConfig> & { dim?: number }): Model<C
       });
       return { logits: s.tap(logits, 'scores'), query_embeddings, document_embeddings };
     },
+  };
+}
+
+/**
+ * One side of {@link colbert} alone, for encoding documents ahead: `token_embeddings [batch, seq, dim]`, each of length 1.
+ * Parameters are those of the whole model.
+ */
+export function colbertTokens(
+  config: Partial<BertConfig> & { dim?: number },
+): Model<TextInputs, { token_embeddings: Tensor }> {
+  const whole = colbert(config);
+  const c = whole.config as BertConfig;
+  return {
+    architecture: whole.architecture,
+    config: whole.config,
+    params: whole.params,
+    inputs: textInputs(true),
+    forward: (s, text) => ({
+      token_embeddings: normalizeRows(linear(s.at('linear'), bertEncoder(s.at('bert'), c, text).at(-1)!)),
+    }),
   };
 }

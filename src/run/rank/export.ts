@@ -1,0 +1,199 @@
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { padIdOf } from '../../data/batching.ts';
+import { onnxPath } from '../../export/onnx-files.ts';
+import { type ExportedFile, type ExportFormat, exportStudent } from '../../export/student.ts';
+import { type NDArray, ndarray } from '../../graph/index.ts';
+import { createInference } from '../../nn/inference.ts';
+import type { AnyModel } from '../../nn/model.ts';
+import { colbertTokens } from '../../nn/models/colbert.ts';
+import type { Params } from '../../nn/params.ts';
+import { DecantError } from '../../util/errors.ts';
+import { diskFolder } from '../../util/node/disk-folder.ts';
+import type { RunContext } from '../context.ts';
+import { type ParityResult, runOnnxFile } from '../parity.ts';
+import { type BuiltRanker, sides } from './build.ts';
+import type { TestBed } from './measure.ts';
+import { type Tower, towerParams, towersOf } from './search.ts';
+
+/** Lists or texts that exported files are checked on. */
+const SAMPLE = 16;
+
+interface Part {
+  /** Folder below the model's: '' for the folder itself. */
+  readonly folder: string;
+  readonly model: AnyModel;
+  readonly params: Params<NDArray>;
+  readonly outputs: readonly string[];
+  /** The output that is compared. */
+  readonly compared: string;
+  /** Longest input in tokens. */
+  readonly maxLength: number;
+  readonly inputs: Record<string, NDArray>;
+}
+
+/**
+ * Writes the student's folder and checks its files. A dual encoder becomes a sentence encoder, which `feature-extraction`
+ * pipelines open (with encoders of its own for documents under `document_encoder/`); a late-interaction model an encoder of
+ * tokens; all others score lists.
+ */
+export async function exportRanker(
+  ctx: RunContext,
+  built: BuiltRanker,
+  params: Params<NDArray>,
+  bed: TestBed,
+): Promise<{ files: ExportedFile[]; parity: ParityResult[] }> {
+  const draft = `${ctx.folder.model}.draft`;
+  rmSync(draft, { recursive: true, force: true });
+  mkdirSync(draft, { recursive: true });
+  const { formats, tolerance } = ctx.recipe.export;
+  const files: ExportedFile[] = [];
+  const parity: ParityResult[] = [];
+  for (const part of partsOf(built, params, bed)) {
+    const at = join(draft, part.folder);
+    mkdirSync(at, { recursive: true });
+    const { tokenizer, tokenizerConfig } = built.tokenizer.files;
+    const written = await exportStudent(diskFolder(at), {
+      model: part.model,
+      params: part.params,
+      formats,
+      outputs: part.outputs,
+      tokenizer,
+      tokenizerConfig: { ...tokenizerConfig, model_max_length: part.maxLength },
+      config: part.model.architecture === 'BertForSequenceClassification' ? { num_labels: 1 } : undefined,
+    });
+    files.push(...written.map((f) => ({ ...f, path: join(part.folder, f.path) })));
+    for (const format of formats) parity.push(await compared(ctx, at, format, part, tolerance));
+  }
+  // the folder appears under its name only when its files give the student's own outputs
+  rmSync(ctx.folder.model, { recursive: true, force: true });
+  renameSync(draft, ctx.folder.model);
+  return { files, parity };
+}
+
+function partsOf(built: BuiltRanker, params: Params<NDArray>, bed: TestBed): Part[] {
+  const of = sides(built.model, built.tokenizer, {
+    query: built.queryLength,
+    document: built.documentLength,
+  });
+  const queries = bed.queries.slice(0, SAMPLE).map((q) => of.query(q.text));
+  const documents = bed.documents.slice(0, SAMPLE).map(of.document);
+  const pad = padIdOf(built.tokenizer);
+  const towers = towersOf(built.model);
+  const sentence = (
+    tower: Tower,
+    folder: string,
+    texts: readonly (readonly number[])[],
+    length: number,
+  ): Part => ({
+    folder,
+    model: tower.model,
+    params: towerParams(tower, params),
+    outputs: ['last_hidden_state', 'sentence_embedding'],
+    compared: 'sentence_embedding',
+    maxLength: length,
+    inputs: textInputs(texts, pad),
+  });
+  if (towers && towers.query.prefix === towers.document.prefix)
+    return [
+      sentence(
+        towers.query,
+        '',
+        [...queries, ...documents],
+        Math.max(built.queryLength, built.documentLength),
+      ),
+    ];
+  if (towers)
+    return [
+      sentence(towers.query, '', queries, built.queryLength),
+      sentence(towers.document, 'document_encoder', documents, built.documentLength),
+    ];
+  if (built.model.architecture === 'HF_ColBERT')
+    return [
+      {
+        folder: '',
+        model: colbertTokens(built.model.config),
+        params,
+        outputs: ['token_embeddings'],
+        compared: 'token_embeddings',
+        maxLength: Math.max(built.queryLength, built.documentLength),
+        inputs: textInputs([...queries, ...documents], pad),
+      },
+    ];
+  const lists = bed.queries.slice(0, SAMPLE).map((q, i) => ({
+    query: q.text,
+    documents: Array.from(bed.candidates[i].subarray(0, 1), (d) => bed.documents[d]),
+  }));
+  const encoded = built.lists(lists).inputs(lists.map((_, i) => i));
+  const single = built.model.inputs.document_input_ids === undefined;
+  return [
+    {
+      folder: '',
+      model: built.model,
+      params,
+      outputs: ['logits'],
+      compared: 'logits',
+      maxLength: built.queryLength + built.documentLength,
+      // an exported cross-encoder takes pairs, as text-classification pipelines do
+      inputs: single ? Object.fromEntries(Object.entries(encoded).map(([n, a]) => [n, flat(a)])) : encoded,
+    },
+  ];
+}
+
+const flat = (a: NDArray): NDArray => ndarray(a.data, [a.shape[0] * a.shape[1], a.shape[2]], a.dtype);
+
+function textInputs(texts: readonly (readonly number[])[], pad: number): Record<string, NDArray> {
+  const width = Math.max(1, ...texts.map((t) => t.length));
+  const ids = new Int32Array(texts.length * width).fill(pad);
+  const mask = new Int32Array(texts.length * width);
+  texts.forEach((t, r) => {
+    ids.set(t, r * width);
+    mask.fill(1, r * width, r * width + t.length);
+  });
+  const shape = [texts.length, width];
+  return { input_ids: ndarray(ids, shape), attention_mask: ndarray(mask, shape) };
+}
+
+async function compared(
+  ctx: RunContext,
+  folder: string,
+  format: ExportFormat,
+  part: Part,
+  tolerance: number,
+): Promise<ParityResult> {
+  const inference = createInference(ctx.engine, part.model, { outputs: [part.compared] });
+  await inference.setParams(part.params);
+  const known = Object.fromEntries(Object.entries(part.inputs).filter(([n]) => part.model.inputs[n]));
+  const own = (await inference.run(known))[part.compared];
+  await inference.dispose();
+  const file = onnxPath(format === 'fp32' ? 'fp32' : 'q8');
+  const got = await runOnnxFile(join(folder, file), known, part.compared);
+  const data = own.data as Float32Array;
+  const rows = own.shape[0];
+  const each = data.length / rows;
+  let worst = 0;
+  let largest = 0;
+  let same = 0;
+  for (let r = 0; r < rows; r++) {
+    // the row that a row's output is nearest to, among the student's own
+    let [near, at] = [Number.POSITIVE_INFINITY, -1];
+    for (let o = 0; o < rows; o++) {
+      let apart = 0;
+      for (let i = 0; i < each; i++) apart += (got[r * each + i] - data[o * each + i]) ** 2;
+      if (apart < near) [near, at] = [apart, o];
+    }
+    if (at === r) same++;
+    for (let i = r * each; i < (r + 1) * each; i++) {
+      worst = Math.max(worst, Math.abs(got[i] - data[i]));
+      largest = Math.max(largest, Math.abs(data[i]));
+    }
+  }
+  if (format === 'fp32' && !(worst <= tolerance * Math.max(1, largest)))
+    throw new DecantError('model', 'the exported model does not give the outputs of the student', {
+      at: join(folder, file),
+      seen: `largest difference ${worst}`,
+      allowed: `at most ${tolerance}, relative to the largest output`,
+      fix: 'this is a bug of the exporter: please report it with the recipe',
+    });
+  return { file: join(part.folder, file), maxDifference: worst, top1Agreement: same / rows, rows };
+}

@@ -1,0 +1,334 @@
+import { createBm25 } from '../../evaluate/bm25.ts';
+import type { ReportData } from '../../evaluate/report/data.ts';
+import type { NDArray } from '../../graph/index.ts';
+import type { Method } from '../../methods/method.ts';
+import { ranknet } from '../../methods/ranking/ranknet.ts';
+import { countParams, type Params } from '../../nn/params.ts';
+import { rankingSection } from '../../recipe/schema/data.ts';
+import { type TrainSettings, updatesFor } from '../../train/job.ts';
+import { DecantError } from '../../util/errors.ts';
+import { contentHash } from '../../util/node/hash.ts';
+import { trainArm } from '../arm.ts';
+import type { ModelSettings } from '../build.ts';
+import type { RunOutcome } from '../classify.ts';
+import { curves, dataFacts, environment } from '../classify-report.ts';
+import type { RunContext } from '../context.ts';
+import { type BuiltRanker, buildRanker } from './build.ts';
+import type { RankData } from './collection.ts';
+import { exportRanker } from './export.ts';
+import { firstStageOf, type ListSettings, listSource, type RankList, trainingLists } from './lists.ts';
+import {
+  measureRanker,
+  measureStudent,
+  type QueryScores,
+  queryLatency,
+  type TestBed,
+  teacherLatency,
+  testBed,
+} from './measure.ts';
+import {
+  type MeasuredRanker,
+  rankComparisons,
+  rankExamples,
+  rankHeadline,
+  rankMetrics,
+  rankValues,
+} from './report.ts';
+import { openScorer } from './score.ts';
+import { isDense } from './search.ts';
+import { openRankTeacher, type RankTeacher, scoreStore } from './teacher.ts';
+
+/** A ranker from a collection and a teacher to a student folder. */
+export async function runRanking(
+  ctx: RunContext,
+  method: Method,
+  methodConfig: unknown,
+  atEnd: (close: () => void | Promise<void>) => void,
+): Promise<RunOutcome> {
+  const { recipe } = ctx;
+  const began = performance.now();
+  const { collection } = ctx.data as RankData;
+  const settings: ListSettings = {
+    ...rankingSection.parse(recipe.data.ranking ?? {}),
+    seed: recipe.data.seed,
+  };
+  const index = createBm25(collection.documents);
+  const firstStage = firstStageOf(index, settings.depth);
+  const built = await buildRanker(recipe.student as ModelSettings, {
+    documents: collection.documents,
+    queries: collection.train.map((q) => q.text),
+    baseDir: ctx.baseDir,
+    at: 'student',
+  });
+  const lists = trainingLists(collection.train, collection.documents.length, firstStage, settings);
+  if (lists.length === 0)
+    throw new DecantError('data', 'no training row could be made', {
+      at: 'data.ranking',
+      seen: `${collection.train.length} queries, ${collection.documents.length} documents`,
+      fix: 'give more documents (data.unlabeled: a file with a column document), or fewer data.ranking.negatives',
+    });
+  const teacher = await openRankTeacher(ctx, collection, firstStage, settings);
+  atEnd(() => teacher.close());
+  const store = scoreStore(ctx, teacher, collection.documents);
+  const bed = testBed(collection.documents, collection.test, firstStage, settings.depth);
+  const knowledge = method.needs.signals.length > 0 ? await store.scores(lists, 'training rows') : undefined;
+  const onTest = await store.scores(
+    bed.queries.map((q, i) => ({ query: q.text, documents: [...bed.candidates[i]] })),
+    'test rows',
+  );
+  ctx.journal.event('signals', { rows: lists.length, asked: store.asked() });
+
+  const students = await trainStudents(ctx, built, { lists, knowledge, method, methodConfig, teacher });
+  const options = { resamples: recipe.evaluate.bootstrap, level: recipe.evaluate.level };
+  const arms = await measureAll(ctx, { built, bed, students, teacher, onTest, index, options });
+  const [first] = students.distilled;
+  const exported = await exportRanker(ctx, built, first.params, bed);
+  const bytesOf = (path: string): number | undefined => exported.files.find((f) => f.path === path)?.bytes;
+  for (const a of arms)
+    if (a.role === 'distilled' || a.role === 'alone')
+      Object.assign(a, {
+        bytes: bytesOf('onnx/model.onnx'),
+        int8Bytes: bytesOf('onnx/model_quantized.onnx'),
+      });
+  const find = (role: string): MeasuredRanker => arms.find((a) => a.role === role)!;
+  const report: ReportData = {
+    version: 1,
+    title: recipe.name ?? ctx.folder.path.split('/').at(-1) ?? 'run',
+    task: recipe.task,
+    method: method.slug,
+    created: new Date().toISOString(),
+    metric: 'ndcg',
+    metrics: rankMetrics(bed.depth),
+    gold: { kind: 'all' },
+    headline: rankHeadline(arms, isDense(built.model), bed.depth, options),
+    arms: arms.map(({ scores: _, ...arm }) => arm),
+    comparisons: rankComparisons(arms, options),
+    curves: curves(ctx.folder.metrics),
+    reliability: [],
+    examples: rankExamples(
+      bed,
+      find('teacher').scores[0],
+      find('distilled').scores[0],
+      recipe.evaluate.examples,
+    ),
+    data: facts(ctx, lists),
+    environment: await environment(ctx, (performance.now() - began) / 1000),
+    warnings: warnings(ctx, lists),
+  };
+  return { report, model: { folder: ctx.folder.model, ...exported }, askedOfTeacher: store.asked() };
+}
+
+interface Student {
+  readonly seed: number;
+  readonly params: Params<NDArray>;
+  readonly seconds: number;
+}
+
+interface Students {
+  readonly distilled: Student[];
+  readonly alone: Student[];
+}
+
+interface Jobs {
+  lists: readonly RankList[];
+  knowledge?: Float32Array;
+  method: Method;
+  methodConfig: unknown;
+  teacher: RankTeacher;
+}
+
+/** The distilled student and the same student on the labels alone, for every seed, with equal numbers of updates. */
+async function trainStudents(ctx: RunContext, built: BuiltRanker, jobs: Jobs): Promise<Students> {
+  const { recipe } = ctx;
+  const settings = recipe.train as unknown as TrainSettings;
+  const { documents } = (ctx.data as RankData).collection;
+  const source = listSource(built, jobs.lists, documents, settings.buckets, jobs.knowledge);
+  const labelled = jobs.lists.filter((l) => l.labelled);
+  const onLabels = labelled.length > 0 ? listSource(built, labelled, documents, settings.buckets) : undefined;
+  const updates = updatesFor(settings, source.size);
+  const depends = contentHash([jobs.lists, jobs.teacher.id, built.tokenizer.files]);
+  const out: Students = { distilled: [], alone: [] };
+  for (const [i, seed] of recipe.seeds.entries()) {
+    const counted = recipe.seeds.length > 1 ? ` ${i + 1}/${recipe.seeds.length}` : '';
+    const base = { seed, model: built.model, start: built.start, settings, updates };
+    const distilled = await trainArm(ctx, {
+      ...base,
+      name: 'distilled',
+      title: `student${counted}`,
+      method: jobs.method,
+      config: jobs.methodConfig,
+      source,
+      probe: recipe.train.probe && i === 0 && jobs.knowledge !== undefined,
+      watch: await validation(ctx, built),
+      depends,
+    });
+    out.distilled.push({ seed, ...distilled });
+    if (!recipe.evaluate.baselines.withoutTeacher || !onLabels) continue;
+    const alone = await trainArm(ctx, {
+      ...base,
+      name: 'alone',
+      title: `without teacher${counted}`,
+      method: ranknet,
+      config: ranknet.config.parse({}),
+      source: onLabels,
+      watch: await validation(ctx, built),
+      depends: contentHash(jobs.lists),
+    });
+    out.alone.push({ seed, ...alone });
+  }
+  return out;
+}
+
+/** nDCG@10 of re-ranking BM25's documents of the validation queries; what is watched is 1 - nDCG. */
+async function validation(ctx: RunContext, built: BuiltRanker) {
+  const { collection } = ctx.data as RankData;
+  const queries = collection.validation.slice(0, 200);
+  if (queries.length === 0) return undefined;
+  const { depth } = rankingSection.parse(ctx.recipe.data.ranking ?? {});
+  const bed = testBed(
+    collection.documents,
+    queries,
+    firstStageOf(createBm25(collection.documents), depth),
+    depth,
+  );
+  let scorer: Awaited<ReturnType<typeof openScorer>> | undefined;
+  return {
+    metric: 'loss',
+    run: async (params: Params<NDArray>) => {
+      if (scorer) await scorer.setParams(params);
+      else scorer = await openScorer(ctx.engine, built, params);
+      const lists = bed.queries.map((q, i) => ({
+        query: q.text,
+        documents: Array.from(bed.candidates[i], (d) => bed.documents[d]),
+      }));
+      const scores = await scorer.score(lists);
+      const { rerankNdcg, rerankMrr } = await measureRanker(bed, { candidates: async (i) => scores[i] });
+      const mean = (a: Float64Array): number => a.reduce((x, y) => x + y, 0) / a.length;
+      return { loss: 1 - mean(rerankNdcg), ndcg: mean(rerankNdcg), mrr: mean(rerankMrr) };
+    },
+    dispose: async () => scorer?.dispose(),
+  };
+}
+
+interface ToMeasure {
+  built: BuiltRanker;
+  bed: TestBed;
+  students: Students;
+  teacher: RankTeacher;
+  onTest: Float32Array;
+  index: ReturnType<typeof createBm25>;
+  options: { resamples: number; level: number };
+}
+
+async function measureAll(ctx: RunContext, m: ToMeasure): Promise<MeasuredRanker[]> {
+  const { bed, built, options } = m;
+  const at = bed.candidates.map((_, i) => bed.candidates.slice(0, i).reduce((n, c) => n + c.length, 0));
+  const taught = await measureRanker(bed, {
+    candidates: async (i) => m.onTest.subarray(at[i], at[i] + bed.candidates[i].length),
+  });
+  const local = m.teacher.parameters !== undefined;
+  const arms: MeasuredRanker[] = [
+    {
+      id: 'teacher',
+      role: 'teacher',
+      name: 'Teacher',
+      about: m.teacher.name,
+      seeds: ['-'],
+      parameters: m.teacher.parameters,
+      trainSeconds: m.teacher.seconds,
+      // a teacher that is not a model on this machine may cost money: it is not asked again only to be timed
+      latency: local
+        ? await teacherLatency(
+            ctx,
+            (i) =>
+              m.teacher.logits!(
+                Array.from(bed.candidates[i], (d) => ({
+                  file: 'pair',
+                  line: 0,
+                  text: bed.queries[i].text,
+                  pair: bed.documents[d],
+                })),
+              ),
+            bed,
+          )
+        : undefined,
+      values: rankValues([taught], undefined, options),
+      scores: [taught],
+    },
+  ];
+  for (const [role, name] of [
+    ['distilled', 'Student, distilled'],
+    ['alone', 'Student, no teacher'],
+  ] as const) {
+    const list = m.students[role];
+    if (list.length === 0) continue;
+    const scores: QueryScores[] = [];
+    for (const s of list)
+      scores.push(await measureStudent(ctx, built, s.params, bed, `test queries, ${role}, seed ${s.seed}`));
+    arms.push({
+      id: role,
+      role,
+      name,
+      about: String(ctx.recipe.student.architecture ?? ctx.recipe.student.from),
+      seeds: list.map((s) => s.seed),
+      parameters: countParams(built.model.params),
+      trainSeconds: list.reduce((s, x) => s + x.seconds, 0) / list.length,
+      latency: role === 'distilled' ? await queryLatency(ctx, built, list[0].params, bed) : undefined,
+      values: rankValues(scores, taught, options),
+      scores,
+    });
+  }
+  if (ctx.recipe.evaluate.baselines.linear) {
+    const scores = await measureRanker(bed, {
+      search: async (i, k) => m.index.search(bed.queries[i].text, k),
+      candidates: async (i) => bed.candidates[i].map((_, place) => -place),
+    });
+    arms.push({
+      id: 'bm25',
+      role: 'linear',
+      name: 'BM25',
+      about: 'k1 1.2, b 0.75, no stemming',
+      seeds: ['-'],
+      values: rankValues([scores], taught, options),
+      scores: [scores],
+    });
+  }
+  return arms;
+}
+
+/** Rows of the data as read, and what was made of them. */
+function facts(ctx: RunContext, lists: readonly RankList[]): ReportData['data'] {
+  const { collection } = ctx.data as RankData;
+  const base = dataFacts(ctx.data);
+  return {
+    ...base,
+    splits: [
+      ...base.splits.map(({ labelled: _, ...split }) => split),
+      { name: 'documents', rows: collection.documents.length, about: 'the collection, equal texts once' },
+      { name: 'training queries', rows: collection.train.length },
+      {
+        name: 'training rows',
+        rows: lists.length,
+        labelled: lists.filter((l) => l.labelled).length,
+        about: `a document with ${lists[0].documents.length - 1} others`,
+      },
+      { name: 'test queries', rows: collection.test.length },
+    ],
+  };
+}
+
+function warnings(ctx: RunContext, lists: readonly RankList[]): string[] {
+  const { collection } = ctx.data as RankData;
+  const out: string[] = [];
+  if (collection.unanswerable > 0)
+    out.push(
+      `${collection.unanswerable} test queries have no relevant document and are left out of all figures.`,
+    );
+  if (collection.test.length < 100)
+    out.push(`${collection.test.length} test queries are few: intervals are wide.`);
+  if (ctx.recipe.seeds.length === 1)
+    out.push('One seed: how much the result varies from training to training is unknown.');
+  if (!lists.some((l) => l.labelled))
+    out.push('No training row has a label: there is no student without a teacher.');
+  return out;
+}
