@@ -1,5 +1,6 @@
 export * from './adaptive.ts';
 export * from './alignment.ts';
+export * from './anchored.ts';
 export * from './calibration.ts';
 export * from './chunked.ts';
 export * from './classification.ts';

@@ -7,6 +7,8 @@ import { logitStandardization } from './logits/logit-standardization.ts';
 import { nkd } from './logits/nkd.ts';
 import { pld } from './logits/pld.ts';
 import type { Method } from './method.ts';
+import { adpo } from './preference/adpo.ts';
+import { dpo } from './preference/dpo.ts';
 import { listwiseKlDistillation } from './ranking/listwise-kl.ts';
 import { marginMseDistillation } from './ranking/margin-mse.ts';
 import { ranknet } from './ranking/ranknet.ts';
@@ -15,5 +17,5 @@ import { scoreMse } from './ranking/score-mse.ts';
 
 /** Every method with a loss, by slug. A new one is a file in its family's folder and a line here. */
 export const methods: Readonly<Record<string, Method>> = Object.fromEntries(
-  [kd, supervised, dkd, nkd, dist, logitStandardization, pld, taid, ffG2m].map((m) => [m.slug, m]),
+  [kd, supervised, dkd, nkd, dist, logitStandardization, pld, taid, ffG2m, dpo, adpo].map((m) => [m.slug, m]),
 );

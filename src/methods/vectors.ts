@@ -7,6 +7,7 @@ import { ffG2mVectors } from './graph/ff-g2m.vectors.ts';
 import { taidVectors } from './language/taid.vectors.ts';
 import { pldVectors } from './logits/pld.vectors.ts';
 import { marginMseVectors } from './ranking/margin-mse.vectors.ts';
+import { adpoVectors } from './preference/adpo.vectors.ts';
 
 /** Golden-vector functions of the whole project: lists that stand beside what they call. A new list is added here. */
 export const allVectors: readonly Vector[] = [
@@ -19,4 +20,5 @@ export const allVectors: readonly Vector[] = [
   ...taidVectors,
   ...subclassVectors,
   ...ffG2mVectors,
+  ...adpoVectors,
 ];

@@ -6,6 +6,7 @@ import type { RunOutcome } from './classify.ts';
 import { classificationMetrics } from './classify-metrics.ts';
 import type { RunContext } from './context.ts';
 import { languageMetrics } from './generate-report.ts';
+import { preferenceMetrics } from './prefer/report.ts';
 import type { RunnerAbilities } from './settings-check.ts';
 
 /** How one task of a recipe is carried out, from prepared data to the report's figures and the exported student. */
@@ -41,6 +42,11 @@ const generate: TaskRunner = {
   run: async (ctx, method, config) => (await import('./generate.ts')).runGeneration(ctx, method, config),
 };
 
+const prefer: TaskRunner = {
+  metrics: () => preferenceMetrics,
+  run: async (ctx, method, config) => (await import('./prefer/index.ts')).runPreference(ctx, method, config),
+};
+
 /**
  * Every task that can be run. A new one is a folder or file beside this one and a line here; what it takes to run is
  * imported when it runs, so that `decant plan` starts at once.
@@ -49,6 +55,7 @@ const runners: Readonly<Record<string, TaskRunner>> = {
   classify,
   'image-classify': classify,
   generate,
+  prefer,
 };
 
 /** Errors: `recipe` for a task without a runner. */

@@ -147,6 +147,8 @@ export interface ReportExample {
   gold?: string;
   teacher: ReportAnswer;
   student: ReportAnswer;
+  /** Whose answer stands under `teacher` where it is not the teacher's: "Reference". */
+  versus?: string;
 }
 
 export interface ReportAnswer {

@@ -113,7 +113,7 @@ function exampleCase(e: ReportExample): string {
   };
   const gold = e.gold === undefined ? '' : `<p class="who">label: ${escapeText(e.gold)}</p>`;
   const picture = e.image?.startsWith('data:image/') ? `<img alt="" src="${escapeText(e.image)}">` : '';
-  return `<div class="case"><div>${picture}<p class="input">${escapeText(e.input)}</p>${gold}</div>${answer('Teacher', e.teacher)}${answer('Student', e.student)}</div>`;
+  return `<div class="case"><div>${picture}<p class="input">${escapeText(e.input)}</p>${gold}</div>${answer(e.versus ?? 'Teacher', e.teacher)}${answer('Student', e.student)}</div>`;
 }
 
 /** What went in, what was put aside, and why. */

@@ -23,6 +23,7 @@ import { scopeOf } from '../../nn/scope.ts';
 import { adamW } from '../../optim/index.ts';
 import { parseRecipe } from '../../recipe/parse.ts';
 import { train } from '../../train/loop.ts';
+import { responseOutputs } from '../../train/policy.ts';
 import { probeTeacherSignal } from '../../train/probe.ts';
 import { masksOf } from '../../train/step-graph.ts';
 import type { Masks, Terms } from '../../train/terms.ts';
@@ -179,6 +180,12 @@ function totalOf(terms: Terms, masks: Masks): Tensor {
     .reduce((a, b) => add(a, b));
 }
 
+/** What a student puts out: logits alone, or those of responses with their log-probabilities. */
+function outputsOf(logits: Tensor, batch: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+  const tokens = batch['input/response'];
+  return tokens ? responseOutputs(logits, tokens) : { logits };
+}
+
 /** A method's input made of plain tensors, without a model. */
 function lossInput(
   logits: Tensor,
@@ -187,9 +194,13 @@ function lossInput(
 ): LossInput {
   const masks = masksOf(batch);
   return {
-    student: { logits },
+    student: outputsOf(logits, batch),
     tap: () => logits,
-    teacher: { logits: batch['teacher/logits'], score: batch['teacher/score'] },
+    teacher: {
+      logits: batch['teacher/logits'],
+      score: batch['teacher/score'],
+      logp: batch['teacher/logp'],
+    },
     labels: batch.labels,
     masks: { examples: masks.examples!, labelled: masks.labelled!, tokens: masks.tokens },
     columns: batch,

@@ -7,6 +7,7 @@ import { didYouMean } from '../../util/suggest.ts';
 import { dataSection } from './data.ts';
 import { studentSection } from './model.ts';
 import { evaluateSection, exportSection } from './outcome.ts';
+import { preferSection } from './prefer.ts';
 import { teacherSection } from './teacher.ts';
 import { trainSection } from './train.ts';
 
@@ -66,6 +67,7 @@ export const recipeSchema = z
     teacher: teacherSection.optional(),
     student: studentSection,
     method: methodSection,
+    prefer: preferSection.optional(),
     train: trainSection.prefault({}),
     evaluate: evaluateSection,
     export: exportSection,
@@ -142,6 +144,20 @@ export function crossChecks(recipe: Recipe): Finding[] {
       path: ['data', 'graph'],
       message: `task ${recipe.task} has no graph`,
       fix: 'remove it, or set task: node-classify',
+    });
+  if (recipe.prefer && recipe.task !== 'prefer')
+    findings.push({
+      path: ['prefer'],
+      message: `task ${recipe.task} has no preferences`,
+      fix: 'remove the section, or set task: prefer',
+    });
+  if (recipe.prefer?.reference === 'teacher' && !recipe.teacher)
+    findings.push({
+      path: ['prefer', 'reference'],
+      message: 'the reference is to be the teacher, and there is none',
+      seen: 'teacher',
+      allowed: 'start, moving',
+      fix: 'add a teacher section',
     });
   const share = (['validation', 'test'] as const).reduce((sum, name) => {
     const value = recipe.data[name];
