@@ -20,6 +20,8 @@ export const column = {
   topkLogp: 'teacher/topk/logp',
   hidden: (path: string): string => `teacher/hidden/${path}`,
   score: 'teacher/score',
+  /** Positions of the teacher's own tokens that predict what is learned, where its tokenizer is another: int32 `[batch, seq']`. */
+  teacherAnswer: 'teacher/answer',
   teacherLogp: 'teacher/logp',
   ...preferenceColumn,
   prepared: (name: string): string => `teacher/prepared/${name}`,

@@ -18,6 +18,8 @@ import { spread } from './spread.ts';
 /** An arm as it was measured on the test rows, one entry per seed. */
 export interface MeasuredWriter extends ReportArm {
   readonly scores: readonly RowScores[];
+  /** UTF-8 bytes of the text that the rows hold. */
+  readonly bytesOfText: number;
 }
 
 export const languageMetrics: ReportMetric[] = [
@@ -69,6 +71,11 @@ interface Options {
   level: number;
 }
 
+interface Scoring extends Options {
+  /** What losses are counted by: tokens, or bytes where teacher and student have different tokens. */
+  unit: 'token' | 'byte';
+}
+
 /** Figures of an arm over seeds; the interval of the perplexity by resampling test rows. */
 export function writerValues(
   scores: readonly RowScores[],
@@ -104,22 +111,22 @@ export function writerValues(
   };
 }
 
-/** Row scores whose mean over rows is the mean per token: rows weigh by their tokens. */
-const perToken = (arm: MeasuredWriter): Float64Array[] =>
+/** Row scores whose mean over rows is the loss in nats per token, or in bits per byte. */
+const perUnit = (arm: MeasuredWriter, unit: Scoring['unit']): Float64Array[] =>
   arm.scores.map((s) => {
-    const scale = s.tokens.length / total(s.tokens);
+    const scale = s.tokens.length / (unit === 'token' ? total(s.tokens) : Math.LN2 * arm.bytesOfText);
     return s.nll.map((x) => x * scale);
   });
 
-export function writerComparisons(arms: readonly MeasuredWriter[], options: Options): ReportComparison[] {
+export function writerComparisons(arms: readonly MeasuredWriter[], scoring: Scoring): ReportComparison[] {
   const distilled = arms.find((a) => a.role === 'distilled')!;
   return arms
     .filter((a) => a !== distilled)
     .map((other) => {
-      const d = pairedBootstrap(perToken(distilled), perToken(other), options);
+      const d = pairedBootstrap(perUnit(distilled, scoring.unit), perUnit(other, scoring.unit), scoring);
       return {
         name: `Distilled minus ${other.role === 'teacher' ? 'teacher' : 'student without teacher'}`,
-        metric: 'nll',
+        metric: scoring.unit === 'token' ? 'nll' : 'bitsPerByte',
         difference: d.estimate,
         low: d.low,
         high: d.high,
@@ -129,23 +136,36 @@ export function writerComparisons(arms: readonly MeasuredWriter[], options: Opti
     });
 }
 
-/** What came out, in one plain sentence; the gap is measured in nats per token. */
-export function writerHeadline(arms: readonly MeasuredWriter[], options: Options): ReportData['headline'] {
+/** What came out, in one plain sentence; the gap is measured in nats per token, or in bits per byte. */
+export function writerHeadline(arms: readonly MeasuredWriter[], scoring: Scoring): ReportData['headline'] {
+  const { unit } = scoring;
   const find = (role: ReportArm['role']): MeasuredWriter | undefined => arms.find((a) => a.role === role);
-  const [teacher, distilled, alone] = [find('teacher')!, find('distilled')!, find('alone')];
-  const show = (a: MeasuredWriter): string => a.values.perplexity.mean.toFixed(2);
+  const [teacher, distilled, alone] = [find('teacher'), find('distilled')!, find('alone')];
+  const show = (a: MeasuredWriter): string =>
+    unit === 'token' ? a.values.perplexity.mean.toFixed(2) : a.values.bitsPerByte.mean.toFixed(3);
   const size =
-    teacher.parameters && distilled.parameters
+    teacher?.parameters && distilled.parameters
       ? ` with ${((100 * distilled.parameters) / teacher.parameters).toFixed(1)} % of its parameters`
       : '';
-  const first = `The student reaches perplexity ${show(distilled)}${size} (teacher ${show(teacher)}) and names the teacher's likeliest token at ${(100 * distilled.values.agreement.mean).toFixed(1)} % of positions.`;
+  const reached =
+    unit === 'token' ? `reaches perplexity ${show(distilled)}` : `needs ${show(distilled)} bits per byte`;
+  const agreement = distilled.values.agreement;
+  const names = agreement
+    ? ` and names the teacher's likeliest token at ${(100 * agreement.mean).toFixed(1)} % of positions`
+    : '';
+  const first = teacher
+    ? `The student ${reached}${size} (teacher ${show(teacher)})${names}.`
+    : `The student ${reached}; of its teacher only texts are known.`;
   if (!alone) return { sentence: first };
-  const d = pairedBootstrap(perToken(distilled), perToken(alone), options);
+  const of = (a: MeasuredWriter): Float64Array[] => perUnit(a, unit);
+  const d = pairedBootstrap(of(distilled), of(alone), scoring);
   const verdict = d.high < 0 ? 'beats' : d.low > 0 ? 'is worse than' : 'cannot be told from';
-  const second = `It ${verdict} the same student without a teacher (${show(alone)}; difference ${d.estimate.toFixed(4)} nats per token, interval ${d.low.toFixed(4)} to ${d.high.toFixed(4)}).`;
-  if (!(teacher.values.nll.mean < alone.values.nll.mean)) return { sentence: `${first} ${second}` };
-  const negative = (a: MeasuredWriter): Float64Array[] => perToken(a).map((s) => s.map((x) => -x));
-  const gap = gapClosed(negative(distilled), negative(alone), negative(teacher), options);
+  const units = unit === 'token' ? 'nats per token' : 'bits per byte';
+  const second = `It ${verdict} the same student without a teacher (${show(alone)}; difference ${d.estimate.toFixed(4)} ${units}, interval ${d.low.toFixed(4)} to ${d.high.toFixed(4)}).`;
+  if (!teacher || !(teacher.values.bitsPerByte.mean < alone.values.bitsPerByte.mean))
+    return { sentence: `${first} ${second}` };
+  const negative = (a: MeasuredWriter): Float64Array[] => of(a).map((s) => s.map((x) => -x));
+  const gap = gapClosed(negative(distilled), negative(alone), negative(teacher), scoring);
   return {
     sentence: `${first} ${second}`,
     gapClosed: { estimate: gap.estimate, low: gap.low, high: gap.high },

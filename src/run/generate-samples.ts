@@ -8,9 +8,10 @@ import { openDecoderSession } from '../generate/session.ts';
 import type { NDArray } from '../graph/index.ts';
 import type { DecoderModel } from '../nn/models/llama.ts';
 import type { Params } from '../nn/params.ts';
+import type { Reading } from '../train/counterpart.ts';
 import { beginToken } from '../train/language.ts';
 
-interface Writer {
+interface Writer extends Reading {
   readonly model: DecoderModel;
   readonly params: Params<NDArray>;
 }
@@ -37,20 +38,17 @@ function promptOf(
 /** Greedy continuations of test rows by teacher and student, for the report. */
 export async function sampleTexts(
   examples: readonly Example[],
-  tokenizer: Tokenizer,
-  maxLength: number,
-  writers: { teacher: Writer; student: Writer },
+  writers: { teacher?: Writer; student: Writer },
 ): Promise<ReportExample[]> {
   if (examples.length === 0) return [];
-  const prompts = examples.map((e) => promptOf(e, tokenizer, maxLength));
-  const { eos } = tokenizer.special;
-  const write = async ({ model, params }: Writer): Promise<string[]> => {
+  const write = async ({ model, params, tokenizer, maxLength }: Writer): Promise<string[]> => {
+    const { eos } = tokenizer.special;
     const session = await openDecoderSession(ort as never, decoderOnnx({ model, params }), {
       contextLength: model.maxLength,
     });
     const answers = await generate(
       session,
-      prompts.map((p) => p.ids),
+      examples.map((e) => promptOf(e, tokenizer, maxLength).ids),
       {
         maxTokens: Math.min(64, maxLength),
         eos: eos === undefined ? [] : [eos],
@@ -60,11 +58,15 @@ export async function sampleTexts(
     await session.close();
     return answers.map(([a]) => a.text!);
   };
-  const [teacher, student] = [await write(writers.teacher), await write(writers.student)];
-  return prompts.map((p, i) => ({
-    input: p.text,
-    gold: p.gold,
-    teacher: { text: teacher[i] },
-    student: { text: student[i] },
-  }));
+  const teacher = writers.teacher && (await write(writers.teacher));
+  const student = await write(writers.student);
+  const { tokenizer, maxLength } = writers.student;
+  return examples.map((e, i) => {
+    const { text, gold } = promptOf(e, tokenizer, maxLength);
+    // without the teacher's weights the row's own text stands beside the student's
+    const beside = teacher
+      ? { teacher: { text: teacher[i] } }
+      : { versus: 'Test row', teacher: { text: gold } };
+    return { input: text, gold, ...beside, student: { text: student[i] } };
+  });
 }

@@ -61,39 +61,35 @@ export async function probeTeacherSignal(spec: ProbeSpec): Promise<number> {
       );
     };
     const before = await gradient(batch, start);
-    const after = await gradient(
-      { ...batch, ...Object.fromEntries(columns.map((n) => [n, disturbed(batch[n])])) },
-      {
-        ...start,
-        params: {
-          ...start.params,
-          ...Object.fromEntries(weights.map((n) => [n, disturbed(start.params[n])])),
-        },
-      },
-    );
-    let change = 0;
-    let size = 0;
-    for (let i = 0; i < before.length; i++) {
-      change += (after[i] - before[i]) ** 2;
-      size += before[i] ** 2;
-    }
-    if (change === 0)
-      throw noSignal(
-        `the gradient stays the same when ${[...columns, ...(weights.length > 0 ? ['its weights'] : [])].join(', ')} change`,
+    const size = before.reduce((n, x) => n + x ** 2, 0);
+    for (const strength of STRENGTHS) {
+      const pushed = (all: Readonly<Record<string, NDArray>>, names: readonly string[]) =>
+        Object.fromEntries(names.map((n) => [n, disturbed(all[n], strength)]));
+      const after = await gradient(
+        { ...batch, ...pushed(batch, columns) },
+        { ...start, params: { ...start.params, ...pushed(start.params, weights) } },
       );
-    return Math.sqrt(change / Math.max(size, 1e-300));
+      const change = before.reduce((n, x, i) => n + (after[i] - x) ** 2, 0);
+      if (change !== 0) return Math.sqrt(change / Math.max(size, 1e-300));
+    }
+    throw noSignal(
+      `the gradient stays the same when ${[...columns, ...(weights.length > 0 ? ['its weights'] : [])].join(', ')} change`,
+    );
   } finally {
     await executable.dispose();
   }
 }
 
+/** A loss may see no more of the teacher than which of two probabilities is larger: that takes a strong push. */
+const STRENGTHS = [1, 40];
+
 /** Rows moved by one, and floats shifted unevenly, so that equal rows differ too. */
-function disturbed(a: NDArray): NDArray {
+function disturbed(a: NDArray, strength: number): NDArray {
   const data = a.data.slice() as Float32Array;
   const width = data.length / Math.max(1, a.shape[0]);
   for (let i = 0; i < data.length; i++) {
     const from = (a.data as Float32Array)[(i + width) % data.length];
-    data[i] = a.dtype.startsWith('float') ? from + Math.sin(i + 1) : from;
+    data[i] = a.dtype.startsWith('float') ? from + strength * Math.sin(i + 1) : from;
   }
   return ndarray(data, a.shape, a.dtype);
 }

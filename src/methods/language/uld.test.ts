@@ -1,0 +1,4 @@
+import { checkMethod } from '../testing/check-method.ts';
+import { uld } from './uld.ts';
+
+checkMethod(uld);
