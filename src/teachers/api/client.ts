@@ -68,7 +68,7 @@ export function createApiClient(options: ClientOptions): ApiClient {
   const { first, longest } = options.backoff ?? { first: 0.5, longest: 60 };
   const pace = createPace(options.concurrency ?? 8);
   const source = sourceId({ teacher: `${endpoint.baseURL} ${model}`, signal: 'reply' });
-  const flying = new Map<string, Promise<string>>();
+  const flying = new Map<string, Promise<Whole>>();
   let fatal: DecantError | undefined;
   let unanswered = 0;
 
@@ -86,12 +86,12 @@ export function createApiClient(options: ClientOptions): ApiClient {
     return fatal;
   };
 
-  /** Attempts until a whole answer is journalled; a string is that answer, `problem` says why there is none. */
+  /** Attempts until a whole answer is journalled, or `problem`: why there is none. */
   async function obtain(
     q: Question<unknown>,
     key: Uint8Array,
     hex: string,
-  ): Promise<string | { problem: string; refused: boolean }> {
+  ): Promise<Whole | { problem: string; refused: boolean }> {
     const body = JSON.stringify(q.body);
     let why = '';
     for (let attempt = 0; attempt <= retries; attempt++) {
@@ -112,7 +112,7 @@ export function createApiClient(options: ClientOptions): ApiClient {
           text: whole.text,
           meta: { path: q.path, at: new Date().toISOString() },
         });
-        return whole.text;
+        return whole;
       }
       why = reply.kind === 'answer' ? `status ${reply.status}: ${excerpt(reply.text)}` : reply.why;
       if (reply.kind === 'answer') {
@@ -163,14 +163,14 @@ export function createApiClient(options: ClientOptions): ApiClient {
   }
 
   /** Books what came of an attempt; the text of an answer that arrived whole. */
-  function settle(id: number, reply: Attempt): { text: string } | undefined {
+  function settle(id: number, reply: Attempt): Whole | undefined {
     if (reply.kind === 'unsent') ledger.free(id, reply.why);
     else if (reply.kind === 'lost') ledger.lost(id, reply.why);
     else if (reply.status === 200) {
       const json = parse(reply.text);
       if (json !== undefined) {
         ledger.paid(id, usageOf(json));
-        return { text: reply.text };
+        return { text: reply.text, json };
       }
       ledger.lost(id, 'the body is not whole JSON');
     } else if (reply.status >= 500 && reply.status !== 503 && reply.status !== 501)
@@ -191,26 +191,27 @@ export function createApiClient(options: ClientOptions): ApiClient {
       let problem = '';
       for (let repair = 0; repair <= repairs; repair++) {
         const key = keyOf(q, repair);
-        let raw = stored(key);
-        const fromStore = raw !== undefined;
-        if (raw === undefined) {
+        const kept = stored(key);
+        let whole: Whole | undefined = kept === undefined ? undefined : { text: kept, json: parse(kept) };
+        const fromStore = whole !== undefined;
+        if (whole === undefined) {
           const hex = keyToHex(key);
           const known = flying.get(hex);
-          const got = known ?? obtain(q, key, hex).then(asText);
+          const got = known ?? obtain(q, key, hex).then(orThrow);
           if (!known) {
             flying.set(hex, got);
             got.finally(() => flying.delete(hex)).catch(() => undefined);
           }
           try {
-            raw = await got;
+            whole = await got;
           } catch (error) {
             if (error instanceof NoAnswer)
               return { ok: false, problem: error.message, refused: error.refused };
             throw error;
           }
         }
-        const value = q.read(parse(raw));
-        if (!isUnusable(value)) return { ok: true, value, raw, fromStore };
+        const value = q.read(whole.json);
+        if (!isUnusable(value)) return { ok: true, value, raw: whole.text, fromStore };
         problem = value.unusable;
       }
       return {
@@ -231,6 +232,12 @@ export function createApiClient(options: ClientOptions): ApiClient {
   };
 }
 
+/** A body that arrived whole, and what it says. */
+interface Whole {
+  text: string;
+  json: unknown;
+}
+
 /** Carries "no answer" through the promise that equal questions share. */
 class NoAnswer extends Error {
   readonly refused: boolean;
@@ -240,8 +247,8 @@ class NoAnswer extends Error {
   }
 }
 
-const asText = (got: string | { problem: string; refused: boolean }): string => {
-  if (typeof got === 'string') return got;
+const orThrow = (got: Whole | { problem: string; refused: boolean }): Whole => {
+  if ('text' in got) return got;
   throw new NoAnswer(got.problem, got.refused);
 };
 

@@ -28,6 +28,8 @@ describe('a faulty connection', () => {
     expect(report.labels).toEqual(report.wanted);
     expect(report.losses).toBeGreaterThan(0);
     // spoilt answers are whole: asking for another is another question with another key
-    expect(report.repeats).toBe(report.spoilt);
+    // (unless it came too late on a busy machine: the same question again then gets the first answer, whole)
+    expect(report.repeats).toBeLessThanOrEqual(report.spoilt);
+    expect(report.repeats).toBeGreaterThanOrEqual(report.spoilt - report.late);
   });
 });

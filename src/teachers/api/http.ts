@@ -1,10 +1,18 @@
+import http, { type IncomingMessage } from 'node:http';
+import https from 'node:https';
+import type { Socket } from 'node:net';
 import { redactText } from '../../util/redact.ts';
 import type { Endpoint } from './endpoint.ts';
+
+/** Headers of an answer; null where there is none of the name. */
+export interface ResponseHeaders {
+  get(name: string): string | null;
+}
 
 /** What came of one attempt. */
 export type Attempt =
   /** Headers and the whole body arrived. */
-  | { kind: 'answer'; status: number; headers: Headers; text: string }
+  | { kind: 'answer'; status: number; headers: ResponseHeaders; text: string }
   /** No connection: the server has seen nothing. */
   | { kind: 'unsent'; why: string }
   /** The request went out and its answer did not arrive whole: the server may have charged for it. */
@@ -18,61 +26,104 @@ export interface PostOptions {
   maxBytes?: number;
 }
 
-const UNSENT =
-  /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|CERT|ERR_TLS/;
+export interface RequestOptions extends PostOptions {
+  method: 'GET' | 'POST';
+  headers?: Readonly<Record<string, string>>;
+  body?: string | Buffer;
+}
 
-/**
- * One POST of JSON, without retries. Never throws: failures of every kind are values. Redirects are not followed, so
- * that the key goes to one host only.
- */
-export async function post(
+/** Connections are kept for the next request; idle ones are closed before most servers would (after 5 s). */
+const agents = {
+  'http:': new http.Agent({ keepAlive: true, timeout: 4000 }),
+  'https:': new https.Agent({ keepAlive: true, timeout: 4000 }),
+};
+
+/** One POST of JSON, without retries. Never throws: failures of every kind are values. */
+export const post = (
   endpoint: Endpoint,
   path: string,
   body: string,
-  { timeout, idempotencyKey, maxBytes = 64 << 20 }: PostOptions,
-): Promise<Attempt> {
-  try {
-    const response = await fetch(`${endpoint.baseURL}/${path}`, {
-      method: 'POST',
-      body,
-      redirect: 'manual',
-      signal: AbortSignal.timeout(timeout),
+  options: PostOptions,
+): Promise<Attempt> =>
+  request(endpoint, path, {
+    ...options,
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json' },
+  });
+
+/**
+ * One request, without retries; never throws. Redirects are not followed, so that the key goes to one host only.
+ * Written on node:http, where a request takes half the processor time that it takes with fetch.
+ */
+export function request(endpoint: Endpoint, path: string, options: RequestOptions): Promise<Attempt> {
+  const { timeout, idempotencyKey, maxBytes = 64 << 20, body, method } = options;
+  return new Promise((done) => {
+    let connected = false;
+    let failure: string | undefined;
+    const fail = (error: Error): void => {
+      clearTimeout(timer);
+      const why = hideSecrets(failure ?? reasonOf(error), endpoint);
+      done({ kind: connected ? 'lost' : 'unsent', why });
+    };
+    const url = new URL(`${endpoint.baseURL}/${path}`);
+    const secure = url.protocol === 'https:';
+    const req = (secure ? https : http).request(url, {
+      method,
+      agent: agents[secure ? 'https:' : 'http:'],
       headers: {
-        'content-type': 'application/json',
         accept: 'application/json',
+        ...options.headers,
+        ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
         ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
         ...endpoint.headers(),
       },
     });
-    const text = await readText(response, maxBytes);
-    if (text === undefined) return { kind: 'lost', why: `the answer is longer than ${maxBytes} bytes` };
-    return {
-      kind: 'answer',
-      status: response.status,
-      headers: response.headers,
-      text: hideSecrets(text, endpoint),
-    };
-  } catch (error) {
-    const why = hideSecrets(reasonOf(error, timeout), endpoint);
-    return { kind: UNSENT.test(why) ? 'unsent' : 'lost', why };
-  }
+    const timer = setTimeout(() => {
+      failure = `no whole answer within ${timeout / 1000} s`;
+      req.destroy(new Error(failure));
+    }, timeout);
+    req.once('socket', (socket: Socket) => {
+      if (!socket.connecting) connected = true;
+      else
+        socket.once(secure ? 'secureConnect' : 'connect', () => {
+          connected = true;
+        });
+    });
+    req.on('error', fail);
+    req.once('response', (response: IncomingMessage) => {
+      const parts: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (part: Buffer) => {
+        bytes += part.length;
+        if (bytes > maxBytes) {
+          failure = `the answer is longer than ${maxBytes} bytes`;
+          response.destroy(new Error(failure));
+        } else parts.push(part);
+      });
+      response.once('error', fail);
+      response.once('end', () => {
+        clearTimeout(timer);
+        if (!response.complete) return fail(new Error('the connection was cut'));
+        const text = (parts.length === 1 ? parts[0] : Buffer.concat(parts)).toString('utf8');
+        done({
+          kind: 'answer',
+          status: response.statusCode ?? 0,
+          headers: headersOf(response),
+          text: hideSecrets(text, endpoint),
+        });
+      });
+    });
+    req.end(body);
+  });
 }
 
-async function readText(response: Response, maxBytes: number): Promise<string | undefined> {
-  if (!response.body) return '';
-  const reader = response.body.getReader();
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for (let next = await reader.read(); !next.done; next = await reader.read()) {
-    bytes += next.value.length;
-    if (bytes > maxBytes) {
-      await reader.cancel();
-      return undefined;
-    }
-    parts.push(next.value);
-  }
-  return Buffer.concat(parts).toString('utf8');
-}
+const headersOf = (response: IncomingMessage): ResponseHeaders => ({
+  get(name) {
+    const value = response.headers[name.toLowerCase()];
+    return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value;
+  },
+});
 
 /** A body that repeats the key (some servers quote it in errors) loses it before anybody sees it. */
 function hideSecrets(text: string, endpoint: Endpoint): string {
@@ -81,11 +132,10 @@ function hideSecrets(text: string, endpoint: Endpoint): string {
   return text;
 }
 
-/** The names and codes of an error and its causes; messages of fetch say nothing about the request. */
-function reasonOf(error: unknown, timeout: number): string {
+/** The code of an error, else its message, with those of its causes; they say nothing about the request. */
+function reasonOf(error: unknown): string {
   const names: string[] = [];
   for (let e = error as Error & { code?: string; cause?: unknown }; e; e = e.cause as typeof e) {
-    if (e.name === 'TimeoutError') return `no whole answer within ${timeout / 1000} s`;
     names.push(e.code ?? e.message ?? e.name);
     if (names.length > 4) break;
   }
