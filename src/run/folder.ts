@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { DecantError } from '../util/errors.ts';
 import { writeFileAtomic } from '../util/node/atomic.ts';
@@ -27,6 +27,8 @@ export interface RunFolder {
   readonly reportData: string;
   readonly log: string;
   readonly lock: string;
+  /** Where relative paths of the recipe start. */
+  readonly base: string;
   /** Checkpoints of one training: an arm (teacher, student, distilled) with one seed. */
   checkpoints(arm: string, seed: number | string): string;
 }
@@ -48,6 +50,7 @@ export function runFolder(path: string): RunFolder {
     reportData: join(root, 'report.json'),
     log: join(root, 'run.log'),
     lock: join(root, '.lock'),
+    base: join(root, 'base.json'),
     checkpoints: (arm, seed) => join(root, 'checkpoints', `${safeName(arm)}-${safeName(String(seed))}`),
   };
 }
@@ -62,7 +65,8 @@ export interface OpenedRun {
 
 /**
  * Takes a folder for a run: makes it, locks it, and writes the resolved recipe. A folder with another recipe, or
- * with files that are no run, is refused; one with the same recipe is resumed only with `resume`.
+ * with files that are no run, is refused; one with the same recipe is resumed only with `resume`. A run that ended
+ * before it made anything (data not found, a pair that does not fit) leaves its folder to the next one.
  */
 export function openRun(path: string, recipe: string, options: { resume?: boolean } = {}): OpenedRun {
   const folder = runFolder(path);
@@ -79,8 +83,10 @@ export function openRun(path: string, recipe: string, options: { resume?: boolea
     });
   mkdirSync(folder.path, { recursive: true });
   const lock: FileLock = acquireLock(folder.lock, 'the run folder');
+  let resumed = false;
   try {
-    if (existsSync(folder.recipe)) {
+    resumed = known && !madeNothing(folder);
+    if (resumed) {
       const before = readFileSync(folder.recipe, 'utf8');
       if (sha256(before) !== sha256(recipe))
         throw new DecantError('usage', 'the folder holds a run of another recipe', {
@@ -98,13 +104,22 @@ export function openRun(path: string, recipe: string, options: { resume?: boolea
     lock.release();
     throw error;
   }
-  return { folder, resumed: known, close: () => lock.release() };
+  return { folder, resumed, close: () => lock.release() };
+}
+
+/** Neither checkpoints nor signals, steps, figures or a model: nothing that could be lost. */
+function madeNothing(folder: RunFolder): boolean {
+  const early = [folder.recipe, folder.base, folder.events, folder.log, folder.lock, folder.putAside];
+  return readdirSync(folder.path, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(folder.path, name))
+    .every((path) => early.includes(path) || statSync(path).isDirectory() || statSync(path).size === 0);
 }
 
 function firstDifference(before: string, now: string): string {
   const a = before.split('\n');
   const b = now.split('\n');
-  const line = a.findIndex((text, i) => text !== b[i]);
+  // a comment differs whenever anything does: it holds the hash
+  const line = a.findIndex((text, i) => text !== b[i] && !text.startsWith('#'));
   const at = line < 0 ? a.length : line;
   return `line ${at + 1}: ${(a[at] ?? '(nothing)').trim()} -> ${(b[at] ?? '(nothing)').trim()}`;
 }

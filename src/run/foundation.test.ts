@@ -17,6 +17,13 @@ describe('openRun', () => {
     const first = openRun(path, 'a: 1\nb: 2\n');
     expect(first.resumed).toBe(false);
     expect(() => openRun(path, 'a: 1\nb: 2\n', { resume: true })).toThrow(/in use by process/);
+    openRunJournal(first.folder).metric({
+      arm: 'student',
+      seed: 1,
+      step: 1,
+      split: 'train',
+      values: { kd: 1 },
+    });
     first.close();
     expect(() => openRun(path, 'a: 1\nb: 2\n')).toThrow(/holds this run already.*--resume/);
     expect(() => openRun(path, 'a: 1\nb: 3\n', { resume: true })).toThrow(
@@ -29,6 +36,16 @@ describe('openRun', () => {
     writeFileSync(join(full, 'thesis.doc'), '');
     expect(() => openRun(full, 'a: 1')).toThrow(/not empty and holds no run/);
     expect(() => openRun(join(full, 'none'), 'a: 1', { resume: true })).toThrow(/no run to resume/);
+  });
+  it('leaves the folder of a run that made nothing to the next one', () => {
+    const path = join(temporary(), 'run');
+    const failed = openRun(path, 'data: misspelt\n');
+    openRunJournal(failed.folder).close();
+    failed.close();
+    const next = openRun(path, 'data: right\n');
+    expect(next.resumed).toBe(false);
+    expect(readFileSync(next.folder.recipe, 'utf8')).toBe('data: right\n');
+    next.close();
   });
   it('keeps arm and seed from leaving the folder', () => {
     const f = runFolder('/runs/x');
