@@ -312,7 +312,8 @@ const pairLists =
           wide,
           0,
         ).ids;
-        const shape = [rows.length, n, wide];
+        // single pairs are what the model's own inputs are; longer lists are laid out in training only
+        const shape = n === 1 ? [rows.length, wide] : [rows.length, n, wide];
         return {
           input_ids: ndarray(ids, shape),
           attention_mask: ndarray(mask, shape),

@@ -125,7 +125,6 @@ function partsOf(built: BuiltRanker, params: Params<NDArray>, bed: TestBed): Par
     documents: Array.from(bed.candidates[i].subarray(0, 1), (d) => bed.documents[d]),
   }));
   const encoded = built.lists(lists).inputs(lists.map((_, i) => i));
-  const single = built.model.inputs.document_input_ids === undefined;
   return [
     {
       folder: '',
@@ -134,13 +133,10 @@ function partsOf(built: BuiltRanker, params: Params<NDArray>, bed: TestBed): Par
       outputs: ['logits'],
       compared: 'logits',
       maxLength: built.queryLength + built.documentLength,
-      // an exported cross-encoder takes pairs, as text-classification pipelines do
-      inputs: single ? Object.fromEntries(Object.entries(encoded).map(([n, a]) => [n, flat(a)])) : encoded,
+      inputs: encoded,
     },
   ];
 }
-
-const flat = (a: NDArray): NDArray => ndarray(a.data, [a.shape[0] * a.shape[1], a.shape[2]], a.dtype);
 
 function textInputs(texts: readonly (readonly number[])[], pad: number): Record<string, NDArray> {
   const width = Math.max(1, ...texts.map((t) => t.length));
