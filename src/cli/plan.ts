@@ -53,7 +53,8 @@ export async function planRecipe(
       methods: Object.fromEntries(Object.entries(catalogue.methods).map(([name, m]) => [name, m.needs])),
     });
   if (pairing) requireMethod(pairing, recipe.method.name, `${file} method`);
-  const { steps, rowsSeen } = studentSteps(recipe, report);
+  const counted = report.form === 'graph' ? inOneBatch(recipe, report) : recipe;
+  const { steps, rowsSeen } = studentSteps(counted, report);
   return {
     recipe: file,
     hash: loaded.hash,
@@ -65,7 +66,7 @@ export async function planRecipe(
     pairing: pairing && forJson(pairing),
     steps,
     rowsSeen,
-    cost: await planCost(recipe, report, steps, loaded.baseDir),
+    cost: await planCost(counted, report, steps, loaded.baseDir),
     seconds: (performance.now() - started) / 1000,
   };
 }
@@ -73,6 +74,21 @@ export async function planRecipe(
 /** Output maps are as long as a vocabulary; that they exist is what matters here. */
 const forJson = (pairing: RecipePairing): RecipePairing =>
   isChecked(pairing) ? { ...pairing, outputMap: undefined } : pairing;
+
+/** A graph is one batch: all its nodes in every update, of the student as of the teacher. */
+function inOneBatch(recipe: Recipe, report: DataReport): Recipe {
+  const rows = (report.splits.train?.kept ?? 0) + (report.splits.unlabeled?.kept ?? 0);
+  const whole = <T extends { batchSize: number }>(train: T): T => ({
+    ...train,
+    batchSize: Math.max(1, rows),
+  });
+  const { teacher } = recipe;
+  return {
+    ...recipe,
+    train: whole(recipe.train),
+    ...(teacher?.kind === 'trained' ? { teacher: { ...teacher, train: whole(teacher.train) } } : {}),
+  };
+}
 
 /** Updates of one training of the student: rows of train and of the unlabelled pool, in batches, times epochs. */
 export function studentSteps(recipe: Recipe, report: DataReport): { steps: number; rowsSeen: number } {

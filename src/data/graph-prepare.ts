@@ -21,7 +21,10 @@ export interface PreparedGraph {
   readonly scale: NodeScale;
 }
 
-/** Reads the graph of a recipe: its nodes as examples by split, all other observed nodes as `unlabeled`. Errors: `data`, `recipe`. */
+/**
+ * Reads the graph of a recipe: its nodes as examples by split; all observed nodes but the training ones
+ * are `unlabeled` too, since a graph network answers for them. Errors: `data`, `recipe`.
+ */
 export async function prepareGraph(spec: DataSpec, options: PrepareOptions): Promise<PreparedData> {
   const started = performance.now();
   refuse(spec);
@@ -43,14 +46,16 @@ export async function prepareGraph(spec: DataSpec, options: PrepareOptions): Pro
   const away = new Set(hidden ?? []);
   const observed = Int32Array.from({ length: whole.nodes }, (_, i) => i).filter((i) => !away.has(i));
   const measured = hidden ?? test;
-  const apart = new Set([...train, ...validation, ...measured]);
+  const apart = new Set(train);
+  const keep = keptColumns(spec);
   const parts: Partial<Record<SplitName, Example[]>> & { train: Example[] } = {
-    train: examples(whole, train),
-    validation: examples(whole, validation),
-    test: examples(whole, measured),
+    train: examples(whole, train, keep),
+    validation: examples(whole, validation, keep),
+    test: examples(whole, measured, keep),
     unlabeled: examples(
       whole,
       observed.filter((i) => !apart.has(i)),
+      keep,
     ).map((e) => ({ ...e, label: -1 })),
   };
   const splits = Object.fromEntries(
@@ -134,14 +139,32 @@ const drawn = (nodes: Int32Array, share: number, seed: number): Int32Array =>
       .slice(0, Math.max(1, Math.round(share * nodes.length))),
   ).sort();
 
-const examples = (g: GraphData, nodes: Int32Array): Example[] =>
+/** Columns to carry along for reports: a graph has its ids and labels. */
+function keptColumns({ keep }: DataSpec): string[] {
+  const wrong = keep.filter((c) => c !== 'id' && c !== 'label');
+  if (wrong.length > 0)
+    throw new DecantError('recipe', 'of a graph only ids and labels can be carried along', {
+      at: 'data.keep',
+      seen: wrong.join(', '),
+      allowed: 'id, label',
+    });
+  return keep;
+}
+
+const examples = (g: GraphData, nodes: Int32Array, keep: readonly string[]): Example[] =>
   Array.from(nodes, (node) => ({
     file: g.rows.file,
     line: g.rows.lines[node],
     node,
     features: g.x.subarray(node * g.features, (node + 1) * g.features),
     label: g.labels[node],
-    meta: { id: g.ids[node] },
+    ...(keep.length > 0
+      ? {
+          meta: Object.fromEntries(
+            keep.map((c) => [c, c === 'id' ? g.ids[node] : (g.classes[g.labels[node]] ?? '')]),
+          ),
+        }
+      : {}),
   }));
 
 function report(
@@ -165,8 +188,6 @@ function report(
     moved: 0,
     problems: edges,
   };
-  // nodes without neighbours belong to the graph, not to one split
-  splits.train.problems = { ...splits.train.problems, noted: log.counts('nodes').noted };
   return {
     task: 'node-classify',
     form: 'graph',

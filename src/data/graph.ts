@@ -123,7 +123,7 @@ export function finishGraph({ pairs, edgeFile, ...graph }: RawGraph): GraphData 
   degree.forEach((d, node) => {
     if (d > 0) return;
     const message = `${graph.ids[node]} has no neighbour`;
-    problems.push({ kind: 'isolated', file, line: lines[node], message, split: 'nodes', kept: true });
+    problems.push({ kind: 'isolated', file, line: lines[node], message, split: 'edges', kept: true });
   });
   return {
     ...graph,

@@ -21,6 +21,7 @@ import {
   updatesFor,
 } from '../train/job.ts';
 import { type StepInfo, train } from '../train/loop.ts';
+import type { Objective } from '../train/objective.ts';
 import { probeTeacherSignal } from '../train/probe.ts';
 import { DecantError } from '../util/errors.ts';
 import { contentHash } from '../util/node/hash.ts';
@@ -46,6 +47,8 @@ export interface Arm {
   readonly rows?: Encoded;
   readonly signals?: SignalColumns;
   readonly source?: BatchSource;
+  /** In place of the outputs of one forward pass per batch: for methods that call models themselves. */
+  readonly objective?: (model: AnyModel) => Objective;
   readonly validation?: Encoded;
   /** Instead of `validation`: figures of parameters on held-out data, and the one that is watched (less is better). */
   readonly watch?: {
@@ -55,7 +58,8 @@ export interface Arm {
   };
   /** Number of updates, when another arm's is to be matched. */
   readonly updates?: number;
-  readonly probe?: boolean;
+  /** Whether to check first that the teacher reaches the student, on 8 rows or on so many. */
+  readonly probe?: boolean | number;
   /** Content the result depends on beside what stands here (data, teacher), as hashes. */
   readonly depends: unknown;
 }
@@ -76,7 +80,7 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
   const plain = (params: Params<NDArray>): Params<NDArray> => plainParams(arm.model, arm.lora, params);
   const began = performance.now();
   const inputs = Object.keys(model.inputs);
-  const objective = distillation(model, method, arm.config);
+  const objective = arm.objective?.(model) ?? distillation(model, method, arm.config);
   const source = arm.source ?? classificationSource(arm.rows!, inputs, arm.signals);
   const steps = arm.updates ?? updatesFor(settings, source.size);
   const identity = contentHash({
@@ -93,7 +97,7 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
       objective,
       params: { ...initExtra(objective.params, model.params, arm.seed), ...params },
       source,
-      rows: Math.min(8, rowsPerUpdate(settings)),
+      rows: Math.min(arm.probe === true ? 8 : arm.probe, rowsPerUpdate(settings)),
       scalars: method.schedule?.init(arm.config),
     });
   }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { padIdOf } from '../data/batching.ts';
+import type { NodeScale } from '../data/graph-prepare.ts';
 import type { Tokenizer } from '../data/tokenizer/tokenizer.ts';
 import type { Example } from '../data/types.ts';
 import { readModelFolder } from '../export/folder.ts';
@@ -61,6 +62,8 @@ export interface BuildInfo {
   /** Rows that vocabulary, lengths and pixel statistics are taken from. */
   readonly examples: readonly Example[];
   readonly baseDir: string;
+  /** How features are brought to one scale; default standardize. */
+  readonly scale?: NodeScale;
   /** Where the settings stand in the recipe, for messages: `student` or `teacher`. */
   readonly at: string;
 }
@@ -73,7 +76,7 @@ export async function buildClassifier(settings: ModelSettings, info: BuildInfo):
   if (sample.image) {
     const scale = pixelScale(info.examples);
     const [height, width, channels] = sample.shape!;
-    const model = make(settings, info, {
+    const model = makeModel(settings, info, {
       classes: info.classes.length,
       imageSize: height,
       channels,
@@ -89,8 +92,20 @@ export async function buildClassifier(settings: ModelSettings, info: BuildInfo):
     return { model, scale, encode: (examples) => encodeImages(examples, scale) };
   }
   if (sample.features) {
-    const scale = featureScale(info.examples);
-    const model = make(settings, info, { classes: info.classes.length, features: sample.features.length });
+    const width = sample.features.length;
+    const scale =
+      (info.scale ?? 'standardize') === 'standardize' ? featureScale(info.examples) : asTheyAre(width);
+    const model = makeModel(settings, info, {
+      classes: info.classes.length,
+      features: width,
+      rowScale: info.scale === 'rows',
+    });
+    if (!model.inputs.features || Object.keys(model.inputs).length > 1)
+      throw new DecantError('recipe', 'this model cannot answer from the features of one row', {
+        at: `${info.at}.architecture`,
+        seen: settings.architecture,
+        allowed: 'mlp',
+      });
     return { model, featureScale: scale, encode: (examples) => encodeFeatures(examples, scale) };
   }
   const texts = info.examples.map(textOf);
@@ -101,7 +116,7 @@ export async function buildClassifier(settings: ModelSettings, info: BuildInfo):
     settings.maxLength ?? 512,
   );
   const maxLength = settings.maxLength ?? usualMaxLength(tokenizer, texts);
-  const model = make(settings, info, {
+  const model = makeModel(settings, info, {
     classes: info.classes.length,
     vocabSize: tokenizer.size,
     maxLength,
@@ -109,6 +124,12 @@ export async function buildClassifier(settings: ModelSettings, info: BuildInfo):
   });
   return textModel(model, tokenizer, maxLength);
 }
+
+/** Features that are left alone. */
+const asTheyAre = (width: number): PixelScale => ({
+  mean: new Array<number>(width).fill(0),
+  std: new Array<number>(width).fill(1),
+});
 
 const textModel = (
   model: AnyModel,
@@ -127,7 +148,12 @@ const textModel = (
   },
 });
 
-function make(settings: ModelSettings, { task, at }: BuildInfo, info: ModelInfo): AnyModel {
+/** A model of the catalogue for a task. Errors: `recipe` for one that does not serve it, or options it does not take. */
+export function makeModel(
+  settings: Pick<ModelSettings, 'architecture' | 'options'>,
+  { task, at }: Pick<BuildInfo, 'task' | 'at'>,
+  info: ModelInfo,
+): AnyModel {
   const name = settings.architecture ?? '';
   const entry = architectureCatalogue[name];
   const fitting = Object.entries(architectureCatalogue)

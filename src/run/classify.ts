@@ -34,6 +34,8 @@ import {
   reliability,
 } from './classify-report.ts';
 import type { RunContext } from './context.ts';
+import { edgeColumns, together, wholeBatch } from './graph/batches.ts';
+import { graphFacts } from './graph/report.ts';
 import { type MethodInputs, methodInputs } from './method-inputs.ts';
 import type { ParityResult } from './parity.ts';
 
@@ -60,9 +62,12 @@ export async function runClassification(
   const { recipe, data } = ctx;
   const began = performance.now();
   const classes = data.classes!;
-  const settings = recipe.train as unknown as TrainSettings;
   const train = data.splits.train.items!;
   const transfer = [...train, ...(data.splits.unlabeled?.items ?? [])];
+  const { graph } = data;
+  const settings = graph
+    ? wholeBatch(recipe.train, transfer.length)
+    : (recipe.train as unknown as TrainSettings);
   const test = data.splits.test?.items ?? [];
   if (test.length === 0)
     throw new DecantError('data', 'there are no test rows to measure on', {
@@ -74,6 +79,7 @@ export async function runClassification(
     classes,
     examples: transfer,
     baseDir: ctx.baseDir,
+    scale: graph?.scale,
     at: 'student',
   });
   const form = classSignalForm(ctx, method, classes.length);
@@ -100,7 +106,9 @@ export async function runClassification(
     train,
     transfer,
     test,
-    inputs,
+    inputs: graph
+      ? { ...inputs, signals: together(inputs.signals, edgeColumns(graph.whole, transfer)) }
+      : inputs,
     settings,
     methodConfig,
     teacherId: teacher.id,
@@ -158,9 +166,13 @@ export async function runClassification(
     environment: [
       ...(await environment(ctx, (performance.now() - began) / 1000)),
       signalFact(form, onTest.logits),
+      ...(graph ? [graphFacts(graph).fact] : []),
     ],
     cost: costOf(teacher),
-    warnings: warnings(test.length, gold.length, recipe.seeds.length),
+    warnings: [
+      ...warnings(test.length, gold.length, recipe.seeds.length),
+      ...(graph ? graphFacts(graph).warnings : []),
+    ],
   };
   return {
     report,
@@ -247,7 +259,8 @@ async function trainStudents(
       config: jobs.methodConfig,
       rows,
       signals: jobs.inputs.signals,
-      probe: recipe.train.probe && i === 0,
+      // rows of a graph are tied by its edges: it is probed as a whole
+      probe: recipe.train.probe && i === 0 && (ctx.data.graph ? rows.size : true),
       depends: jobs.teacherId,
     });
     out.distilled.push(await finish(seed, student, distilled));
@@ -259,6 +272,7 @@ async function trainStudents(
         method: supervised,
         config: supervised.config.parse({}),
         rows: labelledRows,
+        settings: ctx.data.graph ? { ...jobs.settings, batchSize: labelled.length } : jobs.settings,
         depends: null,
       });
       out.alone.push(await finish(seed, built, alone));

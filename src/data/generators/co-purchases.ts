@@ -9,11 +9,11 @@ const share = z.number().min(0).max(1);
 export const coPurchaseOptions = z.strictObject({
   nodes: z.int().min(100).default(2000).describe('products'),
   classes: z.int().min(2).max(12).default(6).describe('departments of the shop'),
-  features: z.int().min(4).default(48).describe('numbers that describe a product'),
+  features: z.int().min(4).default(32).describe('numbers that describe a product'),
   signal: z
     .number()
     .positive()
-    .default(0.5)
+    .default(0.35)
     .describe('standard deviation between department means, where that within a department is 1'),
   degree: z.number().positive().default(5).describe('co-purchases per product, on average'),
   homophily: share.default(0.8).describe('share of co-purchases within a department'),

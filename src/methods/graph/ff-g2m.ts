@@ -4,9 +4,12 @@ import {
   add,
   concat,
   constant,
+  div,
   gather,
+  maximum,
   mean,
   ndarray,
+  sizeTensor,
   sub,
   sum,
   type Tensor,
@@ -89,6 +92,12 @@ const atNode = (studentLogits: Tensor, teacherLogits: Tensor): Tensor =>
 const lowTerm = (z: Tensor, h: Tensor, edges: Edges): Tensor =>
   mean(concat([lowFrequency(z, h, edges), atNode(z, h)], 0));
 
+/** Mean over the edges; 0 for nodes without any. */
+const highTerm = (z: Tensor, h: Tensor, edges: Edges, temperature: number): Tensor => {
+  const each = highFrequency(z, h, edges, temperature);
+  return div(sum(each), maximum(sizeTensor(each.shape[0], each.dtype), 1));
+};
+
 /** A graph network into an MLP that sees the features of a node alone: neighbours and differences to neighbours. */
 export const ffG2m = defineMethod<z.infer<typeof config>>({
   slug: 'ff-g2m',
@@ -118,9 +127,7 @@ export const ffG2m = defineMethod<z.infer<typeof config>>({
     const [z, h] = [student.logits, teacher.logits!];
     return {
       ...(terms === 'high' ? {} : { low: { value: lowTerm(z, h, edges), weight: 1 - lambda } }),
-      ...(terms === 'low'
-        ? {}
-        : { high: { value: mean(highFrequency(z, h, edges, temperature)), weight: 1 - lambda } }),
+      ...(terms === 'low' ? {} : { high: { value: highTerm(z, h, edges, temperature), weight: 1 - lambda } }),
       ...(labels
         ? { ce: { value: crossEntropyWithLabels(z, labels), over: 'labelled', weight: lambda } as const }
         : {}),

@@ -12,6 +12,8 @@ export interface ModelInfo {
   readonly imageSize?: number;
   readonly channels?: number;
   readonly features?: number;
+  /** Each row of features is to be divided by its sum. */
+  readonly rowScale?: boolean;
   /** Numbers in a sample, for generative models of vectors. */
   readonly dimensions?: number;
   /** The id that ends a text. */

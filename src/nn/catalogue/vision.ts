@@ -49,14 +49,20 @@ export const visionModels: Readonly<Record<string, Architecture>> = {
       }),
   }),
   mlp: define({
-    tasks: ['classify', 'image-classify'],
+    tasks: ['classify', 'image-classify', 'node-classify'],
     summary: 'multi-layer perceptron on features or flattened pixels',
     options: z.strictObject({
       hidden: z.array(positive).default([64]).describe('widths of the hidden layers'),
       activation: z.enum(['relu', 'gelu', 'silu', 'tanh']).default('relu').describe('non-linearity'),
       dropout: rate.default(0).describe('dropout after each hidden layer'),
     }),
-    make: (o, info) => mlp({ ...o, inputs: need(info, 'features'), outputs: need(info, 'classes') }),
+    make: (o, info) =>
+      mlp({
+        ...o,
+        inputs: need(info, 'features'),
+        outputs: need(info, 'classes'),
+        ...(info.rowScale ? { rowScale: true } : {}),
+      }),
   }),
   vit: define({
     tasks: ['image-classify'],

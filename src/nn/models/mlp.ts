@@ -1,4 +1,4 @@
-import { relu, reshape, spec, sym, type Tensor } from '../../graph/index.ts';
+import { abs, div, maximum, relu, reshape, spec, sum, sym, type Tensor } from '../../graph/index.ts';
 import { activation } from '../layers/activation.ts';
 import { dropout } from '../layers/dropout.ts';
 import { linear, linearParams } from '../layers/linear.ts';
@@ -15,6 +15,8 @@ export interface MlpConfig {
   activation?: string;
   /** Dropout after each hidden layer; default 0. */
   dropout?: number;
+  /** Divide each input row by the sum of its magnitudes, as bags of words are. */
+  rowScale?: boolean;
 }
 
 /** He et al. 2015, fan-in: std √(2/in); right before a rectifier. */
@@ -34,6 +36,7 @@ export function mlp(c: MlpConfig): Model<{ features: Tensor }, { logits: Tensor 
     inputs: { features: spec([sym('batch'), c.inputs]) },
     forward(s, { features }) {
       let x = features.rank > 2 ? reshape(features, [features.shape[0], c.inputs]) : features;
+      if (c.rowScale) x = div(x, maximum(sum(abs(x), 1, true), 1e-12));
       for (let i = 0; i < c.hidden.length; i++) {
         x = s.tap(dropout(s, act(linear(s.at(`layers.${i}`), x)), c.dropout ?? 0), `hidden.${i}`);
       }
