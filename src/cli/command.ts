@@ -13,6 +13,12 @@ export const examples = (...lines: [command: string, what: string][]): string =>
 /** For a flag that may be given several times. */
 export const collect = (value: string, before: string[] = []): string[] => [...before, value];
 
+/** For a flag that takes a number of 0 or more. */
+export const number = (value: string): number => {
+  if (!/^\d*\.?\d+$/.test(value)) throw new TypeError(`${JSON.stringify(value)} is not a number`);
+  return Number(value);
+};
+
 /** For a flag that takes a whole number. */
 export const wholeNumber = (value: string): number => {
   if (!/^\d+$/.test(value)) throw new TypeError(`${JSON.stringify(value)} is not a whole number`);

@@ -1,12 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { loadRecipe } from '../recipe/load.ts';
-import { measureFolder, rowsToMeasure } from '../run/measure-folder.ts';
-import { openPredictor } from '../run/predict.ts';
+import { type FolderMeasurement, measureFolder, rowsToMeasure } from '../run/measure-folder.ts';
+import { measureWriterFolder } from '../run/measure-writer.ts';
+import type { ServedModel } from '../run/served-model.ts';
 import { DecantError } from '../util/errors.ts';
 import { checkData } from './inspect.ts';
 import { createOutput, type Io, textTable } from './io.ts';
-import { modelFolderOf } from './predict.ts';
+import { openFolder } from './model-folder.ts';
 
 interface Flags {
   column?: string;
@@ -15,7 +16,7 @@ interface Flags {
   json?: boolean;
 }
 
-/** `decant eval`: metrics of an exported classifier on a data source, or on the test rows of its run. */
+/** `decant eval`: metrics of an exported folder on a data source, or on the test rows of its run. */
 export async function evalCommand(
   folder: string,
   source: string | undefined,
@@ -23,31 +24,17 @@ export async function evalCommand(
   io: Io,
 ): Promise<void> {
   const output = createOutput(io, flags);
-  if (flags.dtype !== 'fp32' && flags.dtype !== 'q8')
-    throw new DecantError('usage', 'unknown dtype', {
-      at: '--dtype',
-      seen: flags.dtype,
-      allowed: 'fp32, q8',
-    });
-  const path = resolve(io.cwd, folder);
-  const predictor = await openPredictor(modelFolderOf(path), { dtype: flags.dtype });
+  const model = await openFolder(folder, flags, io);
+  const { path, dtype } = model;
   try {
-    if (predictor.classes.length === 0)
-      throw new DecantError('model', 'only classifiers can be measured with decant eval', {
-        at: join(path, 'config.json'),
-        seen: 'no id2label',
-      });
+    const kind = measurable(model, path);
     let aside = 0;
-    const columns = {
-      ...(flags.column === undefined ? {} : { text: flags.column }),
-      ...(flags.label === undefined ? {} : { label: flags.label }),
-    };
     const data = source
-      ? await rowsToMeasure(source, predictor, {
+      ? await rowsToMeasure(source, kind, {
           baseDir: io.cwd,
           dataRoot: io.env.DECANT_DATA,
           env: io.env,
-          columns,
+          columns: columnsOf(flags, kind.kind === 'language'),
           onProblem(p) {
             if (p.kept) return;
             if (aside++ < 5) output.note(`${p.file}:${p.line}: ${p.message} (put aside)`);
@@ -55,34 +42,51 @@ export async function evalCommand(
         })
       : await testRowsOfRun(path, io);
     const rows = data.splits.test?.items ?? [];
-    const measured = await measureFolder(predictor, rows);
+    const measured = model.language
+      ? await measureWriterFolder(model.language, rows)
+      : await measureFolder(model.predictor!, rows);
     if (aside > 5) output.note(`${aside - 5} further rows were put aside`);
-    const percent = (x: number): string => `${(100 * x).toFixed(1)} %`;
-    output.result(
-      {
-        model: path,
-        data: source ?? data.report.splits.test?.source,
-        dtype: flags.dtype,
-        putAside: aside,
-        ...measured,
-      },
-      () =>
-        [
-          `${relative(io.cwd, path) || '.'} (${flags.dtype}) on ${source ?? data.report.splits.test?.source}: ${measured.labelled} labelled rows of ${measured.rows}`,
-          textTable(
-            ['metric', 'value', '95 % interval'],
-            measured.metrics.map((m) => {
-              const v = measured.values[m.key];
-              const show = m.format === 'percent' ? percent : (x: number) => x.toFixed(3);
-              return [m.label, show(v.mean), v.low === undefined ? '' : `${show(v.low)} to ${show(v.high!)}`];
-            }),
-          ),
-          output.colour.dim(`${Math.round(measured.throughput)} rows a second`),
-        ].join('\n'),
+    const on = source ?? data.report.splits.test?.source;
+    output.result({ model: path, data: on, dtype, putAside: aside, ...measured }, () =>
+      [
+        `${relative(io.cwd, path) || '.'} (${dtype}) on ${on}: ${measured.labelled} ${model.language ? 'learned' : 'labelled'} rows of ${measured.rows}`,
+        figures(measured),
+        output.colour.dim(`${Math.round(measured.throughput)} rows a second`),
+      ].join('\n'),
     );
   } finally {
-    await predictor.close();
+    await model.close();
   }
+}
+
+function measurable(model: ServedModel, path: string): Parameters<typeof rowsToMeasure>[1] {
+  if (model.language) return { kind: 'language' };
+  if (model.predictor && model.predictor.classes.length > 0) return model.predictor;
+  throw new DecantError('model', 'only classifiers and language models can be measured with decant eval', {
+    at: join(path, 'config.json'),
+    seen: model.predictor ? 'no id2label' : model.kind,
+  });
+}
+
+/** Columns by role: `--column` is the text (of a language model with `--label`: the prompt, and that its response). */
+function columnsOf({ column, label }: Flags, language: boolean): Record<string, string> {
+  const [input, answer] = language && label !== undefined ? ['prompt', 'response'] : ['text', 'label'];
+  return {
+    ...(column === undefined ? {} : { [input]: column }),
+    ...(label === undefined ? {} : { [answer]: label }),
+  };
+}
+
+function figures({ metrics, values }: FolderMeasurement): string {
+  const percent = (x: number): string => `${(100 * x).toFixed(1)} %`;
+  return textTable(
+    ['metric', 'value', '95 % interval'],
+    metrics.map((m) => {
+      const v = values[m.key];
+      const show = m.format === 'percent' ? percent : (x: number) => x.toFixed(3);
+      return [m.label, show(v.mean), v.low === undefined ? '' : `${show(v.low)} to ${show(v.high!)}`];
+    }),
+  );
 }
 
 /** The test rows of a run's own recipe. */

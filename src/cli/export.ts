@@ -14,13 +14,13 @@ interface Flags {
   json?: boolean;
 }
 
-const FORMATS = ['fp32', 'int8'] as const;
+const FORMATS = ['fp32', 'int8', 'int4'] as const;
 
 /** `decant export`: a student of a finished run once more, from its checkpoint. */
 export async function exportCommand(run: string, flags: Flags, io: Io): Promise<void> {
   const output = createOutput(io, flags);
   const formats = flags.format.split(',').map((f) => f.trim());
-  const unknown = formats.find((f) => !FORMATS.includes(f as 'fp32'));
+  const unknown = formats.find((f) => !(FORMATS as readonly string[]).includes(f));
   if (unknown !== undefined)
     throw new DecantError('usage', 'unknown format', {
       at: '--format',
@@ -44,7 +44,7 @@ export async function exportCommand(run: string, flags: Flags, io: Io): Promise<
   const name = [flags.arm, ...(flags.seed === undefined ? [] : [flags.seed]), ...formats].join('-');
   const out = flags.out ? resolve(io.cwd, flags.out) : join(path, 'exports', name);
   const result = await exportAgain(path, {
-    formats: formats as ('fp32' | 'int8')[],
+    formats: formats as (typeof FORMATS)[number][],
     seed: flags.seed,
     arm: flags.arm,
     keep: recipe.train.keep,

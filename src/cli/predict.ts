@@ -1,25 +1,26 @@
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
 import { openReference } from '../data/sources/open.ts';
 import { isProblem } from '../data/types.ts';
-import { openPredictor } from '../run/predict.ts';
+import type { ServedModel } from '../run/served-model.ts';
+import { writeTexts } from '../run/write-texts.ts';
 import { DecantError } from '../util/errors.ts';
 import { didYouMean } from '../util/suggest.ts';
 import { createOutput, type Io } from './io.ts';
+import { dtypeOf, openFolder } from './model-folder.ts';
 
 interface Flags {
   file?: string;
   column?: string;
   dtype?: string;
   top?: number;
+  maxTokens?: number;
+  temperature?: number;
+  topP?: number;
+  seed?: number;
+  stop?: string[];
   json?: boolean;
 }
 
 const USUAL_COLUMNS = ['text', 'question', 'body', 'message', 'query', 'sentence', 'prompt'];
-
-/** The model folder itself, or the one inside a run folder. */
-export const modelFolderOf = (path: string): string =>
-  existsSync(join(path, 'model', 'config.json')) ? join(path, 'model') : path;
 
 /** `decant predict`. One JSON object per line in the order of the inputs; with --json one array. */
 export async function predictCommand(
@@ -29,31 +30,50 @@ export async function predictCommand(
   io: Io,
 ): Promise<void> {
   const output = createOutput(io, flags);
-  if (flags.dtype !== 'fp32' && flags.dtype !== 'q8')
-    throw new DecantError('usage', 'unknown dtype', {
-      at: '--dtype',
-      seen: flags.dtype,
-      allowed: 'fp32, q8',
-    });
+  dtypeOf(flags.dtype);
   if (texts.length === 0 && !flags.file)
     throw new DecantError('usage', 'nothing to predict', { fix: 'give texts, or a file with --file' });
-  const predictor = await openPredictor(modelFolderOf(resolve(io.cwd, folder)), { dtype: flags.dtype });
+  const model = await openFolder(folder, flags, io);
   const all: unknown[] = [];
-  const answer = async (inputs: string[]): Promise<void> => {
-    const found = await predictor.predict(inputs, { topK: flags.top });
-    found.forEach(({ label, score, top }, i) => {
-      const row = { text: inputs[i], label, score, ...(flags.top && flags.top > 1 ? { top } : {}) };
+  const answer = answerOf(model, flags);
+  const say = async (inputs: string[]): Promise<void> => {
+    for (const row of await answer(inputs)) {
       if (output.json) all.push(row);
       else output.line(JSON.stringify(row));
-    });
+    }
   };
   try {
-    if (texts.length > 0) await answer([...texts]);
-    if (flags.file) for await (const part of readTexts(flags.file, flags.column, io)) await answer(part);
+    if (texts.length > 0) await say([...texts]);
+    if (flags.file) for await (const part of readTexts(flags.file, flags.column, io)) await say(part);
     if (output.json) output.result(all, () => '');
   } finally {
-    await predictor.close();
+    await model.close();
   }
+}
+
+/** What a model answers to texts: a class, a continuation, or a vector. */
+function answerOf(model: ServedModel, flags: Flags): (inputs: readonly string[]) => Promise<unknown[]> {
+  const { predictor, language, embedder } = model;
+  if (language)
+    return async (inputs) => {
+      const { maxTokens, temperature, topP, seed, stop } = flags;
+      const written = await writeTexts(language, inputs, { maxTokens, temperature, topP, seed, stop });
+      return written.map((w, i) => ({ prompt: inputs[i], ...w }));
+    };
+  if (embedder)
+    return async (inputs) => {
+      const { vectors } = await embedder.embed(inputs);
+      return vectors.map((v, i) => ({ text: inputs[i], embedding: [...v] }));
+    };
+  return async (inputs) => {
+    const found = await predictor!.predict(inputs, { topK: flags.top });
+    return found.map(({ label, score, top }, i) => ({
+      text: inputs[i],
+      label,
+      score,
+      ...(flags.top && flags.top > 1 ? { top } : {}),
+    }));
+  };
 }
 
 async function* readTexts(file: string, column: string | undefined, io: Io): AsyncGenerator<string[]> {

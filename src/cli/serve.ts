@@ -5,24 +5,19 @@ import { openServedModel } from '../run/served-model.ts';
 import { DecantError } from '../util/errors.ts';
 import type { ServeFlags } from './commands/serve.ts';
 import { createOutput, type Io } from './io.ts';
-import { modelFolderOf } from './predict.ts';
+import { dtypeOf, modelFolderOf } from './model-folder.ts';
 
 /** `decant serve`: until ctrl-C. */
 export async function serveCommand(folder: string, flags: ServeFlags, io: Io): Promise<void> {
   const output = createOutput(io, flags);
-  if (flags.dtype !== 'fp32' && flags.dtype !== 'q8')
-    throw new DecantError('usage', 'unknown dtype', {
-      at: '--dtype',
-      seen: flags.dtype,
-      allowed: 'fp32, q8',
-    });
+  const dtype = dtypeOf(flags.dtype);
   const key = flags.keyEnv === undefined ? undefined : io.env[flags.keyEnv];
   if (flags.keyEnv !== undefined && !key)
     throw new DecantError('usage', 'the environment variable of --key-env is not set', {
       at: '--key-env',
       seen: flags.keyEnv,
     });
-  const model = await openServedModel(modelFolderOf(resolve(io.cwd, folder)), { dtype: flags.dtype });
+  const model = await openServedModel(modelFolderOf(resolve(io.cwd, folder)), { dtype });
   const server = await serveModel(model, {
     host: flags.host,
     port: flags.port,

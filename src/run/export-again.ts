@@ -3,18 +3,21 @@ import { join } from 'node:path';
 import { createTokenizer } from '../data/tokenizer/tokenizer.ts';
 import type { Example } from '../data/types.ts';
 import { createNodeEngine } from '../engine/node/engine.ts';
+import type { DecoderFormat } from '../export/decoder.ts';
 import { readModelFolder } from '../export/folder.ts';
 import { type ExportedFile, type ExportFormat, exportStudent } from '../export/student.ts';
 import { isDecoder, labelNamesOf, modelFromConfig } from '../nn/auto.ts';
 import { createInference } from '../nn/inference.ts';
 import { type Encoded, encodeFeatures, encodeImages, encodeTexts } from '../train/encoded.ts';
 import { inferAll } from '../train/infer.ts';
+import { tokenRows } from '../train/language.ts';
 import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
 import { type LoraSettings, plainParams } from './adapt.ts';
 import { publishedParams } from './arm.ts';
 import { fileCheckpoints } from './checkpoints.ts';
 import { runFolder } from './folder.ts';
+import { writeCheckedDecoder } from './generate-export.ts';
 import { checkParity, type ParityResult } from './parity.ts';
 import { readScales } from './predict.ts';
 
@@ -23,7 +26,7 @@ export interface ExportAgainOptions {
   seed?: number;
   /** distilled (default), or alone: the same student without a teacher. */
   arm?: 'distilled' | 'alone';
-  formats: readonly ExportFormat[];
+  formats: readonly DecoderFormat[];
   /** Which checkpoint; default what the recipe keeps. */
   keep: 'last' | 'best';
   /** Adapters that the student was trained with. */
@@ -62,12 +65,32 @@ export async function exportAgain(
 
   const folder = await readModelFolder(diskFolder(paths.model), ['config', 'tokenizer']);
   const model = modelFromConfig(folder.config!);
-  if (isDecoder(model))
-    throw new DecantError('usage', 'only classifiers are exported again', {
-      at: paths.model,
-      seen: model.architecture,
-    });
   const params = plainParams(model, options.lora, publishedParams(checkpoint.arrays));
+  if (isDecoder(model)) {
+    const tokenizer = createTokenizer(folder.tokenizer!, folder.tokenizerConfig);
+    const maxLength = Number(folder.tokenizerConfig?.model_max_length ?? model.maxLength);
+    const rows = tokenRows(options.sample, { tokenizer, maxLength });
+    const engine = createNodeEngine();
+    try {
+      const done = await writeCheckedDecoder(
+        engine,
+        options.out,
+        { model, params, tokenizer, maxLength },
+        rows,
+        options,
+      );
+      return { ...done, seed };
+    } finally {
+      await engine.close();
+    }
+  }
+  const formats = options.formats.filter((f): f is ExportFormat => f !== 'int4');
+  if (formats.length < options.formats.length)
+    throw new DecantError('usage', '4-bit files are for language models', {
+      at: '--format',
+      seen: 'int4',
+      allowed: 'fp32, int8',
+    });
   const labels = labelNamesOf(folder.config!);
   const preprocessor = join(paths.model, 'preprocessor_config.json');
   const scales = existsSync(preprocessor) ? await readScales(preprocessor) : {};
@@ -85,7 +108,7 @@ export async function exportAgain(
   const files = await exportStudent(diskFolder(draft), {
     model,
     params,
-    formats: options.formats,
+    formats,
     labels,
     tokenizer: folder.tokenizer,
     tokenizerConfig: folder.tokenizerConfig,
@@ -100,7 +123,7 @@ export async function exportAgain(
     const logits = await inferAll(inference, sample, Object.keys(model.inputs));
     await inference.dispose();
     const own = { data: logits.data as Float32Array, rows: sample.size, width: logits.shape[1] };
-    const parity = await checkParity(draft, model, sample, own, options);
+    const parity = await checkParity(draft, model, sample, own, { ...options, formats });
     rmSync(options.out, { recursive: true, force: true });
     renameSync(draft, options.out);
     return { files, parity, seed };

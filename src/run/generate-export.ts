@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import type { Tokenizer } from '../data/tokenizer/tokenizer.ts';
+import type { Engine } from '../engine/engine.ts';
 import { type DecoderFormat, exportDecoder } from '../export/decoder.ts';
 import type { ExportedFile } from '../export/student.ts';
 import { openDecoderSession } from '../generate/session.ts';
@@ -37,10 +38,21 @@ export async function exportWriter(
   student: DecoderToExport,
   test: TokenRows,
 ): Promise<{ files: ExportedFile[]; parity: ParityResult[] }> {
-  const draft = `${ctx.folder.model}.draft`;
+  const { formats, tolerance } = ctx.recipe.export;
+  return writeCheckedDecoder(ctx.engine, ctx.folder.model, student, test, { formats, tolerance });
+}
+
+/** Writes a decoder's folder, which appears under its name only when its files give the model's own logits. */
+export async function writeCheckedDecoder(
+  engine: Engine,
+  target: string,
+  student: DecoderToExport,
+  test: TokenRows,
+  { formats, tolerance }: { formats: readonly DecoderFormat[]; tolerance: number },
+): Promise<{ files: ExportedFile[]; parity: ParityResult[] }> {
+  const draft = `${target}.draft`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { recursive: true });
-  const { formats, tolerance } = ctx.recipe.export;
   const { tokenizer, tokenizerConfig } = student.tokenizer.files;
   const files = await exportDecoder(diskFolder(draft), {
     model: student.model,
@@ -50,15 +62,15 @@ export async function exportWriter(
     tokenizerConfig: { ...tokenizerConfig, model_max_length: student.maxLength },
   });
   const parity: ParityResult[] = [];
-  for (const format of formats) parity.push(await compareFile(ctx, draft, format, student, test, tolerance));
-  // the folder appears under its name only when its files give the student's own outputs
-  rmSync(ctx.folder.model, { recursive: true, force: true });
-  renameSync(draft, ctx.folder.model);
+  for (const format of formats)
+    parity.push(await compareFile(engine, draft, format, student, test, tolerance));
+  rmSync(target, { recursive: true, force: true });
+  renameSync(draft, target);
   return { files, parity };
 }
 
 async function compareFile(
-  ctx: RunContext,
+  engine: Engine,
   folder: string,
   format: DecoderFormat,
   student: DecoderToExport,
@@ -66,7 +78,7 @@ async function compareFile(
   tolerance: number,
 ): Promise<ParityResult> {
   const path = join(folder, FILES[format]);
-  const scorer = await rowScorer(ctx.engine, student.model, student.params);
+  const scorer = await rowScorer(engine, student.model, student.params);
   const session = await openDecoderSession(ort as never, readFileSync(path));
   const result = { worst: 0, largest: 0, same: 0, positions: 0 };
   try {

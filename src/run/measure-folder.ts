@@ -30,10 +30,17 @@ export interface FolderMeasurement {
   readonly throughput: number;
 }
 
+const TASKS = {
+  image: 'image-classify',
+  language: 'generate',
+  text: 'classify',
+  features: 'classify',
+} as const;
+
 /** The rows of a source for measuring: every one of them, none removed for being a duplicate. */
 export async function rowsToMeasure(
   source: string,
-  predictor: Pick<Predictor, 'classes' | 'kind'>,
+  predictor: Pick<Predictor, 'classes' | 'kind'> | { kind: 'language' },
   options: MeasureOptions,
 ): Promise<PreparedData> {
   const spec: DataSpec = {
@@ -42,12 +49,12 @@ export async function rowsToMeasure(
     test: { source },
     validation: 0,
     columns: options.columns ?? {},
-    classes: [...predictor.classes],
+    ...(predictor.kind === 'language' ? {} : { classes: [...predictor.classes] }),
     duplicates: { exact: 'report', near: { action: 'off', threshold: 1 }, leaks: 'off' },
     contradictions: 'report',
   };
   return prepareData(spec, {
-    task: predictor.kind === 'image' ? 'image-classify' : 'classify',
+    task: TASKS[predictor.kind],
     baseDir: options.baseDir,
     dataRoot: options.dataRoot,
     hub: hubData({ env: options.env ?? process.env }),

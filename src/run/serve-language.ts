@@ -15,6 +15,7 @@ import {
 import { DecantError } from '../util/errors.ts';
 import { read, type ServeEnv } from './serve.ts';
 import type { LanguageModel } from './served-model.ts';
+import { encodePrompt } from './write-texts.ts';
 
 const sampling = {
   model: z.string().optional(),
@@ -160,15 +161,6 @@ function rememberedConstraints(model: LanguageModel) {
 const nothing: Generation = { ids: [], logp: [], top: [], text: '', finish: 'length' };
 
 const now = (): number => Math.floor(Date.now() / 1000);
-
-function encodePrompt(model: LanguageModel, text: string, addSpecial = true): number[] {
-  const ids = model.tokenizer.encode(text, { addSpecial });
-  if (ids.length > 0) return ids;
-  const begin = model.tokenizer.special.bos ?? model.eos[0];
-  if (begin === undefined)
-    throw new DecantError('usage', 'the prompt is empty and the model has no token to begin with');
-  return [begin];
-}
 
 function optionsOf(
   model: LanguageModel,

@@ -34,17 +34,26 @@ export interface ServedModel {
 /** Opens a folder for serving: a decoder with a cache, a sentence encoder, else a classifier. */
 export async function openServedModel(
   path: string,
-  options: { dtype?: 'fp32' | 'q8'; name?: string } = {},
+  options: { dtype?: 'fp32' | 'q8' | 'q4'; name?: string } = {},
 ): Promise<ServedModel> {
   const folder = await readModelFolder(diskFolder(path), ['config']);
   const name = options.name ?? basename(path);
   const architecture = (folder.config?.architectures as string[] | undefined)?.[0] ?? '';
+  const language = /CausalLM|LMHeadModel/.test(architecture);
+  const { dtype } = options;
+  if (dtype === 'q4' && !language)
+    throw new DecantError('usage', 'only language models have a 4-bit file', {
+      at: '--dtype',
+      seen: dtype,
+      allowed: 'fp32, q8',
+    });
+  const wide = dtype === 'q4' ? undefined : dtype;
   if (architecture === 'SentenceEncoder') {
-    const embedder = await openEmbedder(path, { dtype: options.dtype });
+    const embedder = await openEmbedder(path, { dtype: wide });
     return { name, kind: 'embedder', embedder, close: () => embedder.close() };
   }
-  if (!/CausalLM|LMHeadModel/.test(architecture)) {
-    const predictor = await openPredictor(path, { dtype: options.dtype });
+  if (!language) {
+    const predictor = await openPredictor(path, { dtype: wide });
     return { name, kind: 'classifier', predictor, close: () => predictor.close() };
   }
   if (!folder.tokenizer) throw new DecantError('model', 'the folder has no tokenizer.json', { at: path });

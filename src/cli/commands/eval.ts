@@ -11,12 +11,17 @@ interface Flags {
 export const addEval: AddCommand = (program, io) =>
   program
     .command('eval')
-    .description('measure an exported classifier on a data source, or on the test rows of its run')
+    .description(
+      'measure an exported classifier or language model on a data source, or on the test rows of its run',
+    )
     .argument('<folder>', 'model folder, or the folder of a run')
     .argument('[data]', 'a file, dataset:NAME, builtin:NAME or hub:OWNER/NAME; #SPLIT names one split')
     .option('-c, --column <name>', 'the column that holds the text (found by name when absent)')
-    .option('-l, --label <name>', 'the column that holds the class (found by name when absent)')
-    .option('--dtype <dtype>', 'fp32 or q8: which ONNX file', 'fp32')
+    .option(
+      '-l, --label <name>',
+      'the column that holds the class, or the response to a prompt (found by name when absent)',
+    )
+    .option('--dtype <dtype>', 'fp32, q8 or (language models) q4: which ONNX file', 'fp32')
     .addHelpText(
       'after',
       examples(

@@ -14,7 +14,7 @@ export const addExport: AddCommand = (program, io) =>
     .command('export')
     .description('export a student of a finished run again from its checkpoint, checked against it')
     .argument('<run>', 'folder of the run')
-    .option('-f, --format <list>', 'fp32, int8, or both with a comma', 'fp32,int8')
+    .option('-f, --format <list>', 'fp32, int8, int4 (language models), with commas', 'fp32,int8')
     .option('--seed <n>', 'which seed (the first of the run when absent)', wholeNumber)
     .option('--arm <name>', 'distilled, or alone: the same student without a teacher', 'distilled')
     .option('-o, --out <dir>', 'folder to write (exports/ in the run when absent)')
