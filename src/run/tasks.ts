@@ -35,6 +35,21 @@ const classify: TaskRunner = {
   },
 };
 
+/** Nodes of a graph: rows of features whose teacher may be a graph network. */
+const nodes: TaskRunner = {
+  ...classify,
+  async run(ctx, method, config, atEnd) {
+    const { runClassification } = await import('./classify.ts');
+    const { nodeTeacher } = await import('./graph/teacher.ts');
+    const open = async () => {
+      const teacher = await nodeTeacher(ctx);
+      atEnd(() => teacher.close());
+      return teacher;
+    };
+    return runClassification(ctx, open, method, config);
+  },
+};
+
 const generate: TaskRunner = {
   metrics: () => languageMetrics,
   adapters: true,
@@ -54,6 +69,7 @@ const prefer: TaskRunner = {
 const runners: Readonly<Record<string, TaskRunner>> = {
   classify,
   'image-classify': classify,
+  'node-classify': nodes,
   generate,
   prefer,
 };
