@@ -1,3 +1,4 @@
+import type { ReportStep } from '../evaluate/report/data.ts';
 import { DecantError } from '../util/errors.ts';
 import { type ClassList, classNamesFrom, createClassList } from './classes.ts';
 import { createLeakIndex, withoutContradictions, withoutDuplicates, withoutLeaks } from './clean.ts';
@@ -11,7 +12,7 @@ import { type DataSpec, defaultShare, type SplitSpec } from './spec.ts';
 import { balanceClasses, takeStratified } from './split.ts';
 import type { Example, Problem, Task } from './types.ts';
 
-export const splitNames = ['train', 'validation', 'test', 'unlabeled', 'teacher'] as const;
+export const splitNames = ['train', 'validation', 'test', 'unlabeled', 'teacher', 'rated'] as const;
 export type SplitName = (typeof splitNames)[number];
 
 export interface PrepareOptions {
@@ -34,6 +35,8 @@ export interface PreparedData {
   classes?: string[];
   splits: Partial<Record<SplitName, ExampleSet>> & { train: ExampleSet };
   report: DataReport;
+  /** What steps did to the training rows. */
+  steps?: readonly ReportStep[];
   /** The graph whose nodes the examples are (node-classify). */
   graph?: PreparedGraph;
 }
@@ -44,6 +47,22 @@ export const hasClasses = (task: Task): boolean =>
 /** Whether rows of a split may lack the answer: a pool always; held-out rows where agreement with the teacher is still a figure. */
 export const mayLackAnswers = (name: string, task: Task): boolean =>
   name === 'unlabeled' || (hasClasses(task) && (name === 'test' || name === 'validation'));
+
+/** Rated rows have a verdict beside prompt and response, whatever the task. */
+const taskOfSplit = (name: SplitName, task: Task): Task => (name === 'rated' ? 'prefer' : task);
+
+/** Columns that a split's rows are read by: only rated rows have a verdict, and nothing but prompt and response beside it. */
+function columnsFor(name: SplitName, spec: DataSpec, task: Task): DataSpec {
+  if (task === 'prefer') return spec;
+  const { good, prompt, response } = spec.columns;
+  if (name !== 'rated')
+    return good === undefined ? spec : { ...spec, columns: without(spec.columns, 'good') };
+  const columns = Object.entries({ good, prompt, response }).filter(([, c]) => c !== undefined);
+  return { ...spec, columns: Object.fromEntries(columns) as DataSpec['columns'], keep: [] };
+}
+
+const without = <T>(record: Record<string, T>, key: string): Record<string, T> =>
+  Object.fromEntries(Object.entries(record).filter(([k]) => k !== key));
 
 /** Where each split comes from: opened sources, and shares to be held out of the training rows. */
 export interface SplitPlan {
@@ -65,7 +84,7 @@ export async function openSplits(spec: DataSpec, options: PrepareOptions): Promi
       plan.opened[name] = { name, set: train.set, source: train.set.splits[name] };
     else plan.shares[name] = defaultShare[name];
   }
-  for (const name of ['unlabeled', 'teacher'] as const) {
+  for (const name of ['unlabeled', 'teacher', 'rated'] as const) {
     const wanted: SplitSpec | undefined = spec[name];
     if (wanted) plan.opened[name] = await openSplit(name, wanted, opener);
   }
@@ -118,7 +137,12 @@ export async function prepareData(asked: DataSpec, options: PrepareOptions): Pro
   for (const name of splitNames) {
     const split = plan.opened[name];
     if (!split) continue;
-    const reader = createReader(split, task, spec, mayLackAnswers(name, task));
+    const reader = createReader(
+      split,
+      taskOfSplit(name, task),
+      columnsFor(name, spec, task),
+      mayLackAnswers(name, task),
+    );
     const items: Labelled[] = [];
     let count = 0;
     for await (const batch of reader.read()) {
@@ -162,7 +186,7 @@ export async function prepareData(asked: DataSpec, options: PrepareOptions): Pro
     } else if (plan.opened[name]?.limit)
       parts[name] = limited(parts[name], plan.opened[name].limit, spec.seed);
   }
-  for (const name of ['unlabeled', 'teacher'] as const)
+  for (const name of ['unlabeled', 'teacher', 'rated'] as const)
     if (parts[name] && plan.opened[name]?.limit)
       parts[name] = limited(parts[name], plan.opened[name].limit, spec.seed);
   removeLeaks(parts, spec, log);

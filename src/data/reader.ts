@@ -57,6 +57,7 @@ const preferred: Record<string, string[]> = {
   test: ['test', 'all'],
   unlabeled: ['unlabeled', 'all', 'train'],
   teacher: ['history', 'train', 'all'],
+  rated: ['rated', 'all', 'train'],
 };
 
 /** The source of one split of the recipe. Errors: `data` when the set has no such split. */

@@ -26,6 +26,8 @@ export interface DataSpec {
   unlabeled?: SplitSpec;
   /** Labelled rows that only the teacher is trained on. */
   teacher?: SplitSpec;
+  /** Rows with prompt, response and whether it is good, for a critic. */
+  rated?: SplitSpec;
   columns: ColumnMap;
   keep: string[];
   classes?: string[];

@@ -1,6 +1,7 @@
 export * from './adaptive.ts';
 export * from './alignment.ts';
 export * from './anchored.ts';
+export * from './binary.ts';
 export * from './calibration.ts';
 export * from './chunked.ts';
 export * from './classification.ts';

@@ -9,7 +9,7 @@ const splitSpec = (value: Split): SplitSpec => (typeof value === 'string' ? { so
 
 /** The data section of a resolved recipe in the form that `prepareData` takes. */
 export function dataSpecOf(recipe: Recipe): DataSpec {
-  const { train, validation, test, unlabeled, teacher, normalize, ...rest } = recipe.data;
+  const { train, validation, test, unlabeled, teacher, rated, normalize, steps: _, ...rest } = recipe.data;
   const held = (value: Split | number | undefined): SplitSpec | number | undefined =>
     value === undefined || typeof value === 'number' ? value : splitSpec(value);
   return {
@@ -20,6 +20,7 @@ export function dataSpecOf(recipe: Recipe): DataSpec {
     test: held(test),
     unlabeled: unlabeled === undefined ? undefined : splitSpec(unlabeled),
     teacher: teacher === undefined ? undefined : splitSpec(teacher),
+    rated: rated === undefined ? undefined : splitSpec(rated),
   };
 }
 

@@ -1,7 +1,9 @@
 import { join, resolve } from 'node:path';
+import type { TextTeacher } from '../data/steps/step.ts';
 import {
   type ApiClassifier,
   apiClassifier,
+  apiTextTeacher,
   type Budget,
   type Capabilities,
   createApiClient,
@@ -85,6 +87,43 @@ export async function openApiTeacher(
       topLogprobs: wanted,
     });
     return { classifier, capabilities, ledger, prices };
+  } catch (error) {
+    ledger.close();
+    throw error;
+  }
+}
+
+/** The API teacher of a run as one that writes text, with the same store and ledger; `prompt` is its system message. */
+export async function runApiWriter(ctx: RunContext): Promise<TextTeacher & { close(): Promise<void> }> {
+  const settings = ctx.recipe.teacher as unknown as ApiTeacherSettings;
+  const endpoint = endpointOf(settings, process.env);
+  const prices =
+    settings.prices === undefined ? undefined : readPrices(resolve(ctx.baseDir, settings.prices));
+  const ledger = openLedger(join(ctx.folder.path, 'ledger.jsonl'), {
+    budget: settings.budget,
+    price: priceOf(prices, settings.model),
+    currency: prices?.currency,
+  });
+  try {
+    const { model, concurrency, timeout, retries, prompt } = settings;
+    const client = createApiClient({
+      endpoint,
+      model,
+      store: ctx.signals,
+      ledger,
+      concurrency,
+      timeout,
+      retries,
+    });
+    const capabilities = await probe(client, settings.topLogprobs ?? 0);
+    ctx.journal.event('teacher', { name: `${model} behind an API`, capabilities });
+    return {
+      ...apiTextTeacher(client, capabilities, { system: prompt }),
+      close: async () => {
+        ctx.journal.event('teacher-cost', { ...ledger.totals() });
+        ledger.close();
+      },
+    };
   } catch (error) {
     ledger.close();
     throw error;

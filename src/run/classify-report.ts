@@ -268,6 +268,7 @@ export function dataFacts(data: PreparedData): ReportDataFacts {
       .map((name, i) => ({ name, count: counts[i] }))
       .sort((a, b) => b.count - a.count);
   }
+  if (data.steps) out.steps = [...data.steps];
   const words = data.report.splits.train?.words;
   if (words) {
     let from = words.min;

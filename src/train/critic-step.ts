@@ -54,24 +54,55 @@ export function hashedWords(text: string, buckets: number): number[] {
 
 const LONGEST = 256;
 
-/** Rated rows in three parts, by prompt: no prompt stands in two of them. */
+/** Given rows as good ones, and as bad ones each response under another prompt. */
+export function mismatched(given: readonly TextRecord[], seed: string): TextRecord[] {
+  const whole = given.filter((r) => r.response !== undefined);
+  const rng = createRng(seed);
+  const prompts = [...new Set(whole.map((r) => r.prompt ?? ''))];
+  if (prompts.length < 2) return [];
+  return whole.flatMap((r) => {
+    let other = rng.pick(prompts);
+    while (other === (r.prompt ?? '')) other = rng.pick(prompts);
+    return [
+      { ...r, good: true },
+      { ...r, prompt: other, good: false },
+    ];
+  });
+}
+
+/** Rated rows in three parts; no prompt (or, by row, no pair) stands in two of them. */
 export function splitRated(
   rated: readonly TextRecord[],
   shares: readonly [number, number],
   seed: string,
+  by: 'prompt' | 'row' = 'prompt',
 ): { train: TextRecord[]; validation: TextRecord[]; test: TextRecord[] } {
-  const prompts = createRng(seed).shuffle([...new Set(rated.map((r) => r.prompt ?? ''))]);
+  const keyOf = (r: TextRecord): string =>
+    by === 'prompt' ? (r.prompt ?? '') : `${r.prompt}\n${r.response}`;
+  const prompts = createRng(seed).shuffle([...new Set(rated.map(keyOf))]);
   const part = new Map(
     prompts.map((p, i) => {
       const at = (i + 0.5) / prompts.length;
       return [p, at < 1 - shares[0] - shares[1] ? 'train' : at < 1 - shares[1] ? 'validation' : 'test'];
     }),
   );
-  const of = (name: string): TextRecord[] => rated.filter((r) => part.get(r.prompt ?? '') === name);
+  const of = (name: string): TextRecord[] => rated.filter((r) => part.get(keyOf(r)) === name);
   return { train: of('train'), validation: of('validation'), test: of('test') };
 }
 
 export const criticOptions = {
+  learn: z
+    .enum(['rated', 'mismatched'])
+    .default('rated')
+    .describe(
+      'what the critic learns from: data.rated, or (without ratings) the given rows against their responses under other prompts',
+    ),
+  split: z
+    .enum(['prompt', 'row'])
+    .default('prompt')
+    .describe(
+      'what is kept apart between training and the choice of the cutoff; row where prompts are a fixed list',
+    ),
   recall: z
     .number()
     .positive()
@@ -100,14 +131,18 @@ export const criticStep = defineStep({
   about: 'a critic, trained on the rated rows of data.rated, keeps the texts it scores above a cutoff',
   options: z.strictObject(criticOptions),
   version: 1,
-  needs: ['rated', 'engine'],
-  async run(records, o, { rated, engine, seed }) {
+  needs: ['rated', 'given', 'engine'],
+  async run(records, o, context) {
+    const { engine, seed } = context;
+    const rated =
+      o.learn === 'rated' ? context.rated : mismatched(context.given, `${seed}/critic/mismatched`);
     if (rated.length === 0)
       throw new DecantError('recipe', 'a critic needs rated texts to learn from', {
         at: 'data.rated',
         allowed: 'rows with prompt, response and good (true or false)',
+        fix: 'without any, set learn: mismatched',
       });
-    const { train, validation, test } = splitRated(rated, [o.held, o.held], `${seed}/critic/split`);
+    const { train, validation, test } = splitRated(rated, [o.held, o.held], `${seed}/critic/split`, o.split);
     const positives = (rows: readonly TextRecord[]): number => rows.filter((r) => r.good).length;
     for (const [name, rows] of Object.entries({ train, validation, test }))
       if (positives(rows) === 0 || positives(rows) === rows.length)
@@ -170,7 +205,7 @@ export const criticStep = defineStep({
         auc: rocArea(both.scores, both.labels),
         cutoff,
         goodBefore: both.labels.reduce((a, b) => a + b, 0) / both.labels.length,
-        goodAfter: above.precision,
+        ...(above.kept > 0 ? { goodAfter: above.precision } : {}),
       },
     };
   },

@@ -58,6 +58,8 @@ export interface StepContext {
   readonly seed: number | string;
   /** Validation and test rows, which must not come into training. */
   readonly held: readonly TextRecord[];
+  /** The training rows as they were read, before any step. */
+  readonly given: readonly TextRecord[];
   /** Rows without answers, for the teacher. */
   readonly pool: readonly TextRecord[];
   /** Rated rows (`good`), for a critic. */
@@ -90,8 +92,8 @@ export interface DataStep<O = any> {
   readonly options: z.ZodObject;
   /** Raised when the code changes what comes out: stored results of other versions are not used. */
   readonly version: number;
-  /** Parts of the context that the result depends on; a missing one is an error before anything is asked. */
-  readonly needs: readonly ('teacher' | 'held' | 'pool' | 'rated' | 'engine')[];
+  /** Parts of the context that the result depends on; without a teacher that is needed nothing is begun. */
+  readonly needs: readonly ('teacher' | 'held' | 'given' | 'pool' | 'rated' | 'engine')[];
   run(records: readonly TextRecord[], options: O, context: StepContext): StepResult | Promise<StepResult>;
 }
 

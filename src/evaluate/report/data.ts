@@ -27,6 +27,8 @@ export interface ReportData {
   confusion?: ReportConfusion;
   slices?: ReportSlices;
   examples: ReportExample[];
+  /** What generative models drew, beside real rows. */
+  samples?: ReportSamples;
   data: ReportDataFacts;
   environment: ReportFact[];
   cost?: ReportCost;
@@ -151,6 +153,14 @@ export interface ReportExample {
   versus?: string;
 }
 
+/** Generated samples: points of two columns, or pictures as data URLs. The first panel shows real rows. */
+export interface ReportSamples {
+  kind: 'points' | 'images';
+  /** Names of the two columns of points. */
+  axes?: [string, string];
+  panels: { title: string; points?: [number, number][]; images?: string[] }[];
+}
+
 export interface ReportAnswer {
   text: string;
   /** Probability of the answer. */
@@ -164,8 +174,22 @@ export interface ReportDataFacts {
   problems: { kind: string; count: number; action: string; examples?: { where: string; text: string }[] }[];
   /** Sizes of the classes in training, largest first. */
   classes?: { name: string; count: number }[];
+  /** What was done to the training rows before a model saw them, in order. */
+  steps?: ReportStep[];
   /** Histogram of input lengths, both ends inside the bin; `unit` such as words or tokens. */
   lengths?: { unit: string; bins: { from: number; to: number; count: number }[] };
+}
+
+/** One step from text to training data. */
+export interface ReportStep {
+  name: string;
+  /** Rows that went in and came out. */
+  before: number;
+  after: number;
+  removed: number;
+  /** The commonest reasons for removal, with their numbers of rows. */
+  reasons: Record<string, number>;
+  figures: Record<string, string | number>;
 }
 
 export interface ReportFact {

@@ -150,8 +150,23 @@ export async function dataSection(data: ReportData): Promise<string> {
   return section(
     'Data',
     'Rows that could not be used were put aside, never dropped in silence.',
-    `<div class="pair"><div>${left.join('')}</div><div>${right.join('')}</div></div><div style="margin-top:30px">${problemsTable(d)}</div>`,
+    `<div class="pair"><div>${left.join('')}</div><div>${right.join('')}</div></div><div style="margin-top:30px">${problemsTable(d)}</div>${stepsTable(d)}`,
   );
+}
+
+/** What the steps did to the training rows. */
+function stepsTable({ steps }: ReportDataFacts): string {
+  if (!steps?.length) return '';
+  const rows = steps.map((s) => {
+    const why = Object.entries(s.reasons).map(
+      ([reason, n]) => `<small>${formatExact(n)}: ${escapeText(reason)}</small>`,
+    );
+    const figures = Object.entries(s.figures).map(
+      ([name, v]) => `${escapeText(name)} ${typeof v === 'number' ? formatNumber(v) : escapeText(v)}`,
+    );
+    return `<tr><td>${escapeText(s.name)}${why.join('')}</td><td class="n">${formatExact(s.before)}</td><td class="n">${formatExact(s.removed)}</td><td class="n">${formatExact(s.after)}</td><td class="v">${figures.join('<br>')}</td></tr>`;
+  });
+  return `<div style="margin-top:30px"><h3>Steps from text to training data</h3><table><thead><tr><th>Step</th><th class="n">Rows in</th><th class="n">Removed</th><th class="n">Rows out</th><th class="v">Figures</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
 }
 
 function problemsTable({ duplicates, problems }: ReportDataFacts): string {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { formats } from '../../data/sources/open.ts';
 import { dataDefaults, defaultShare } from '../../data/spec.ts';
+import { stepSchema } from './steps.ts';
 
 const reference = z
   .string()
@@ -63,6 +64,13 @@ export const dataSection = z
     test: held('test'),
     unlabeled: splitInput.optional().describe('inputs without answers, for the teacher to label'),
     teacher: splitInput.optional().describe('labelled rows that only the teacher is trained on'),
+    rated: splitInput
+      .optional()
+      .describe('rows with prompt, response and good (true or false), for a critic to learn from'),
+    steps: z
+      .array(stepSchema)
+      .default([])
+      .describe('what is done to the training rows, in order, before a model sees them (docs/data-steps.md)'),
     columns: z
       .record(z.string(), z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]))
       .default({})

@@ -15,3 +15,4 @@ export { type Endpoint, endpointOf, providers } from './endpoint.ts';
 export { type Budget, type Ledger, type LedgerTotals, openLedger } from './ledger.ts';
 export { mapOrdered } from './ordered.ts';
 export { costOf, type PriceTable, priceOf, readPrices } from './prices.ts';
+export { apiTextTeacher } from './text.ts';

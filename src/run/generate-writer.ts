@@ -1,0 +1,59 @@
+import * as ort from 'onnxruntime-node';
+import type { TextTeacher } from '../data/steps/step.ts';
+import { decoderOnnx } from '../export/decoder.ts';
+import { openDecoderSession } from '../generate/session.ts';
+import { learnsFromText, type Method } from '../methods/method.ts';
+import { localTextTeacher } from '../teachers/local-text.ts';
+import type { Reading } from '../train/counterpart.ts';
+import { beginToken } from '../train/language.ts';
+import { runApiWriter } from './api-teacher.ts';
+import type { RunContext } from './context.ts';
+import { asksTeacher, curatedRun, rewritesRows } from './data-steps.ts';
+import { type LanguageTeacher, languageTeacher } from './generate-teacher.ts';
+
+type Writer = TextTeacher & { close(): Promise<void> };
+
+/** What a run has of its teacher. */
+export interface OpenedTeacher {
+  /** Absent where it is behind an API and text is all that is wanted of it. */
+  readonly teacher: LanguageTeacher | undefined;
+  /** The teacher as one that writes, opened when steps ask for it. */
+  readonly writer: () => Promise<Writer>;
+}
+
+/** The recipe's teacher: with its weights, or behind an API for methods that learn from its texts or from none. */
+export async function openLanguageTeacher(
+  ctx: RunContext,
+  student: Reading,
+  method: Method,
+): Promise<OpenedTeacher> {
+  const textIsEnough = method.needs.signals.length === 0 || learnsFromText(method.needs);
+  if (ctx.recipe.teacher?.kind === 'api' && textIsEnough && rewritesRows(ctx, method))
+    return { teacher: undefined, writer: () => runApiWriter(ctx) };
+  const teacher = await languageTeacher(ctx, student, method);
+  return { teacher, writer: () => localWriter(teacher) };
+}
+
+async function localWriter({ name, id, model, params, tokenizer }: LanguageTeacher): Promise<Writer> {
+  const session = await openDecoderSession(ort as never, decoderOnnx({ model, params, lastOnly: true }), {
+    contextLength: model.maxLength,
+  });
+  const teacher = localTextTeacher({ name, id, session, tokenizer, begin: beginToken(tokenizer) });
+  return { ...teacher, close: () => session.close() };
+}
+
+/** The run with its training rows after steps; the run as it is when there are none. */
+export async function curatedBy(
+  ctx: RunContext,
+  method: Method,
+  config: unknown,
+  open: OpenedTeacher['writer'],
+): Promise<RunContext> {
+  if (!rewritesRows(ctx, method)) return ctx;
+  const writer = asksTeacher(ctx, method) ? await open() : undefined;
+  try {
+    return await curatedRun(ctx, method, config, writer);
+  } finally {
+    await writer?.close();
+  }
+}
