@@ -9,6 +9,7 @@ import { type Attempt, post } from './http.ts';
 import type { Ledger, LedgerTotals } from './ledger.ts';
 import { createPace, type Pace } from './pace.ts';
 import { backoff, quotaPause, retryAfter } from './wait.ts';
+import { type Quirk, quirkOf, withQuirks } from './wire.ts';
 
 export interface ClientOptions {
   endpoint: Endpoint;
@@ -81,6 +82,17 @@ export function createApiClient(options: ClientOptions): ApiClient {
     return signal?.form === 'text' ? signal.text : undefined;
   };
 
+  const { dialect } = endpoint;
+  const quirks = new Set<Quirk>();
+  const asOpenAI = (path: string, text: string): unknown => {
+    const json = parse(text);
+    try {
+      return json === undefined ? undefined : dialect.answer(path, json);
+    } catch {
+      return json; // of a shape that the dialect does not know: read as it is, it will not fit
+    }
+  };
+
   const stop = (what: string, details: { at?: string; seen?: unknown; fix?: string }): DecantError => {
     fatal = new DecantError('teacher', what, details);
     return fatal;
@@ -92,15 +104,17 @@ export function createApiClient(options: ClientOptions): ApiClient {
     key: Uint8Array,
     hex: string,
   ): Promise<Whole | { problem: string; refused: boolean }> {
-    const body = JSON.stringify(q.body);
     let why = '';
     for (let attempt = 0; attempt <= retries; attempt++) {
+      const wire = dialect.request(q.path, withQuirks(q.body, quirks));
+      if ('cannot' in wire) return { problem: wire.cannot, refused: true };
+      const body = JSON.stringify(wire.body);
       const tried = await pace.run(async () => {
         if (fatal) throw fatal;
         const id = ledger.ask(hex, model, q.estimate);
         const begun = performance.now();
-        const reply = await post(endpoint, q.path, body, { timeout, idempotencyKey: hex });
-        return { id, begun, reply, whole: settle(id, reply) };
+        const reply = await post(endpoint, wire.path, body, { timeout, idempotencyKey: hex });
+        return { id, begun, reply, whole: settle(id, q.path, reply) };
       }, attempt);
       const { reply, begun, whole } = tried;
       if (whole) {
@@ -133,6 +147,16 @@ export function createApiClient(options: ClientOptions): ApiClient {
               seen: why,
               fix: 'check teacher.baseURL and teacher.model',
             });
+          const quirk = dialect.name === 'openai' ? quirkOf(reply.text, q.body) : undefined;
+          if (quirk !== undefined && (status === 400 || status === 422)) {
+            // asked again, once per quirk, unless this very body was without it
+            const fresh = !quirks.has(quirk);
+            quirks.add(quirk);
+            if (fresh || JSON.stringify(withQuirks(q.body, quirks)) !== body) {
+              attempt--;
+              continue;
+            }
+          }
           return { problem: why, refused: true };
         }
         if (status === 429 || status === 503) {
@@ -163,11 +187,11 @@ export function createApiClient(options: ClientOptions): ApiClient {
   }
 
   /** Books what came of an attempt; the text of an answer that arrived whole. */
-  function settle(id: number, reply: Attempt): Whole | undefined {
+  function settle(id: number, path: string, reply: Attempt): Whole | undefined {
     if (reply.kind === 'unsent') ledger.free(id, reply.why);
     else if (reply.kind === 'lost') ledger.lost(id, reply.why);
     else if (reply.status === 200) {
-      const json = parse(reply.text);
+      const json = asOpenAI(path, reply.text);
       if (json !== undefined) {
         ledger.paid(id, usageOf(json));
         return { text: reply.text, json };
@@ -192,7 +216,8 @@ export function createApiClient(options: ClientOptions): ApiClient {
       for (let repair = 0; repair <= repairs; repair++) {
         const key = keyOf(q, repair);
         const kept = stored(key);
-        let whole: Whole | undefined = kept === undefined ? undefined : { text: kept, json: parse(kept) };
+        let whole: Whole | undefined =
+          kept === undefined ? undefined : { text: kept, json: asOpenAI(q.path, kept) };
         const fromStore = whole !== undefined;
         if (whole === undefined) {
           const hex = keyToHex(key);

@@ -1,6 +1,7 @@
 import { DecantError } from '../../util/errors.ts';
+import { type Dialect, type DialectName, dialects } from './wire.ts';
 
-/** Providers that speak OpenAI's dialect, with their public addresses; any other endpoint is given by `baseURL`. */
+/** Providers with their public addresses; any other endpoint is given by `baseURL`. All but those of `own` speak OpenAI's dialect. */
 export const providers: Readonly<Record<string, string | undefined>> = {
   'openai-compatible': undefined,
   openai: 'https://api.openai.com/v1',
@@ -13,11 +14,17 @@ export const providers: Readonly<Record<string, string | undefined>> = {
   ollama: 'http://127.0.0.1:11434/v1',
   vllm: 'http://127.0.0.1:8000/v1',
   'llama.cpp': 'http://127.0.0.1:8080/v1',
+  anthropic: 'https://api.anthropic.com/v1',
+  gemini: 'https://generativelanguage.googleapis.com/v1beta',
 };
+
+/** Providers with an interface of their own. */
+const own: Readonly<Record<string, DialectName>> = { anthropic: 'anthropic', gemini: 'gemini' };
 
 /** Where requests go and with which key. The key is held in a closure, so that no dump of this object shows it. */
 export interface Endpoint {
   readonly baseURL: string;
+  readonly dialect: Dialect;
   headers(): Record<string, string>;
   /** Values that must not appear in anything that is written or thrown. */
   secrets(): readonly string[];
@@ -80,9 +87,11 @@ export function endpointOf(
       at: 'teacher.keyEnv',
       seen: settings.keyEnv,
     });
+  const dialect = dialects[own[provider] ?? 'openai'];
   return {
+    dialect,
     baseURL: `${url.origin}${url.pathname.replace(/\/+$/, '')}`,
-    headers: (): Record<string, string> => (key === undefined ? {} : { authorization: `Bearer ${key}` }),
+    headers: () => dialect.headers(key),
     secrets: () => (key === undefined ? [] : [key]),
   };
 }
