@@ -79,3 +79,20 @@ it('distils between two tokenizers by sorted probabilities, and compares by byte
 it('says which methods cross vocabularies when the one asked for does not', async () => {
   await expect(go(recipe('kd'))).rejects.toThrow(/uld/);
 });
+
+it('packs rows side by side: fewer, fuller batches', async () => {
+  const base = recipe('kd', { train: { epochs: 1, batchSize: 4, packing: true } });
+  const { report } = await go({
+    ...base,
+    student: { ...base.student, tokenizer: base.teacher.tokenizer, maxLength: 64 },
+  });
+  const steps = (arm: string) =>
+    Math.max(...report.curves.filter((c) => c.arm === arm && c.split === 'train').flatMap((c) => c.steps));
+  // 96 rows of about 17 characters, three or four to a row of 64, four rows to a batch
+  expect(steps('distilled')).toBeGreaterThan(4);
+  expect(steps('distilled')).toBeLessThan(13);
+  expect(report.arms.find((a) => a.id === 'distilled')!.values.perplexity.mean).toBeGreaterThan(1);
+  await expect(go(recipe('uld', { train: { steps: 2, packing: true } }))).rejects.toThrow(
+    /train\.packing: rows cannot be packed beside/,
+  );
+}, 60_000);

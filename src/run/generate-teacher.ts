@@ -9,9 +9,11 @@ import { supervised } from '../methods/logits/kd.ts';
 import type { Method } from '../methods/method.ts';
 import type { DecoderModel } from '../nn/models/llama.ts';
 import { countParams, type Params } from '../nn/params.ts';
+import type { BatchSource } from '../train/batches.ts';
 import type { Reading } from '../train/counterpart.ts';
-import type { TrainSettings } from '../train/job.ts';
+import type { SignalColumns, TrainSettings } from '../train/job.ts';
 import { languageSource, type TokenRows, tokenRows } from '../train/language.ts';
+import { packedSource } from '../train/packing.ts';
 import { DecantError } from '../util/errors.ts';
 import { contentHash } from '../util/node/hash.ts';
 import { trainArm } from './arm.ts';
@@ -76,7 +78,7 @@ export async function languageTeacher(
     method: supervised,
     config: supervised.config.parse({}),
     settings: settings.train,
-    source: languageSource(bucketedRows(examples, reading, settings.train.buckets)),
+    source: sourceOf(bucketedRows(examples, reading, settings.train.buckets), reading, settings.train),
     depends: contentHash([own.files, reading.maxLength]),
   });
   return {
@@ -89,6 +91,16 @@ export async function languageTeacher(
     parameters: countParams(built.model.params),
     seconds: trained.seconds,
   };
+}
+
+/** Rows as batches, packed where the settings say so. */
+export function sourceOf(
+  rows: TokenRows,
+  { maxLength }: Reading,
+  { packing }: Pick<TrainSettings, 'packing'>,
+  columns?: SignalColumns,
+): BatchSource {
+  return packing ? packedSource(rows, maxLength, columns) : languageSource(rows, columns);
 }
 
 /** Texts, or prompts with responses, as rows in a few lengths. Errors: `data` when there is nothing to learn. */

@@ -5,9 +5,10 @@ import { supervised } from '../methods/logits/kd.ts';
 import type { Method } from '../methods/method.ts';
 import type { Params } from '../nn/params.ts';
 import { describeForm } from '../teachers/signal-form.ts';
+import type { BatchSource } from '../train/batches.ts';
 import { counterpartRows, type Reading } from '../train/counterpart.ts';
-import { type TrainSettings, updatesFor } from '../train/job.ts';
-import { languageSource, type TokenRows } from '../train/language.ts';
+import { type SignalColumns, type TrainSettings, updatesFor } from '../train/job.ts';
+import type { TokenRows } from '../train/language.ts';
 import { DecantError } from '../util/errors.ts';
 import { contentHash } from '../util/node/hash.ts';
 import { trainArm } from './arm.ts';
@@ -23,7 +24,7 @@ import { measureWriters } from './generate-measure.ts';
 import { languageMetrics, writerComparisons, writerHeadline, writerSlices } from './generate-report.ts';
 import { sampleTexts } from './generate-samples.ts';
 import { teacherKnowledge } from './generate-signals.ts';
-import { bucketedRows } from './generate-teacher.ts';
+import { bucketedRows, sourceOf } from './generate-teacher.ts';
 import { curatedBy, openLanguageTeacher } from './generate-writer.ts';
 import { rowScorer, scoreRows } from './language-model.ts';
 
@@ -67,12 +68,22 @@ export async function runGeneration(
   const asTeacherReads = (own: TokenRows, examples: readonly Example[]): TokenRows =>
     teacher && !shared ? counterpartRows(own, examples, tokenizer, teacher, settings.buckets) : own;
 
-  const knowledge = teacher
-    ? await teacherKnowledge(ctx, teacher, asTeacherReads(rows, train), method)
-    : { asked: 0 };
+  // a method without signals, over rows that steps have made, has had all it wants of the teacher
+  const served = data.steps !== undefined && method.needs.signals.length === 0;
+  const knowledge =
+    teacher && !served
+      ? await teacherKnowledge(ctx, teacher, asTeacherReads(rows, train), method)
+      : { asked: 0 };
   ctx.journal.event('signals', { rows: rows.size, asked: knowledge.asked });
 
+  if (settings.packing && !shared && knowledge.columns)
+    throw new DecantError('recipe', "rows cannot be packed beside a teacher's own tokens", {
+      at: 'train.packing',
+      seen: true,
+      fix: 'leave train.packing out, or give both models one tokenizer',
+    });
   const students = await trainWriters(ctx, built, {
+    reading: student,
     rows,
     columns: knowledge.columns,
     settings,
@@ -176,8 +187,9 @@ export interface Students {
 }
 
 interface WriterJobs {
+  reading: Reading;
   rows: TokenRows;
-  columns: Parameters<typeof languageSource>[1];
+  columns: SignalColumns | undefined;
   settings: TrainSettings;
   method: Method;
   methodConfig: unknown;
@@ -190,7 +202,10 @@ interface WriterJobs {
 /** The distilled student and the same student on the texts alone, for every seed, with equal numbers of updates. */
 async function trainWriters(ctx: RunContext, built: BuiltDecoder, jobs: WriterJobs): Promise<Students> {
   const { recipe } = ctx;
-  const updates = updatesFor(jobs.settings, jobs.rows.size);
+  const sourceOfRows = (rows: TokenRows, columns?: WriterJobs['columns']): BatchSource =>
+    sourceOf(rows, jobs.reading, jobs.settings, columns);
+  const source = sourceOfRows(jobs.rows, jobs.columns);
+  const updates = updatesFor(jobs.settings, source.size);
   const out: Students = { distilled: [], alone: [] };
   for (const [i, seed] of recipe.seeds.entries()) {
     const counted = recipe.seeds.length > 1 ? ` ${i + 1}/${recipe.seeds.length}` : '';
@@ -209,7 +224,7 @@ async function trainWriters(ctx: RunContext, built: BuiltDecoder, jobs: WriterJo
       title: `student${counted}`,
       method: jobs.method,
       config: jobs.methodConfig,
-      source: languageSource(jobs.rows, jobs.columns),
+      source,
       probe: recipe.train.probe && i === 0 && jobs.columns !== undefined,
       watch: await watch(),
       depends: jobs.depends,
@@ -222,7 +237,7 @@ async function trainWriters(ctx: RunContext, built: BuiltDecoder, jobs: WriterJo
       title: `without teacher${counted}`,
       method: supervised,
       config: supervised.config.parse({}),
-      source: languageSource(jobs.alone),
+      source: sourceOfRows(jobs.alone),
       watch: await watch(),
       depends: jobs.depends,
     });

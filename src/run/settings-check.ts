@@ -11,6 +11,12 @@ export interface RunnerAbilities {
   readonly adapters?: boolean;
   /** Whether its report has a table by slices (`evaluate.slices`). */
   readonly slices?: boolean;
+  /** Whether its training rows go through steps (`data.steps`). */
+  readonly steps?: boolean;
+  /** Whether its students can be exported with 4-bit weights (`export.formats: [int4]`). */
+  readonly int4?: boolean;
+  /** Whether it can lay several rows side by side (`train.packing`). */
+  readonly packing?: boolean;
   /** Whether it trains from rows on the disk (`data.streaming`). */
   readonly streaming?: boolean;
 }
@@ -29,12 +35,18 @@ export function checkSettings(recipe: Recipe, runner: RunnerAbilities): void {
   if (recipe.student.lora && !runner.adapters) throw unable('student.lora', 'training through adapters');
   if (recipe.evaluate.slices.length > 0 && !runner.slices)
     throw unable('evaluate.slices', 'results by slice');
+  if (recipe.data.steps.length > 0 && !runner.steps) throw unable('data.steps', 'steps over its rows');
   if (recipe.data.streaming && !runner.streaming)
     throw new DecantError('recipe', `task ${recipe.task} holds its rows in memory`, {
       at: 'data.streaming',
       seen: recipe.data.streaming,
       fix: 'leave data.streaming out, or train on a sample with data.train: {source, limit}',
     });
+  if ((recipe.export.formats as string[]).includes('int4') && !runner.int4)
+    throw unable('export.formats', '4-bit files: int4 is for language models');
+  const teacherTrain = (recipe.teacher as { train?: { packing?: boolean } } | undefined)?.train;
+  if ((recipe.train.packing || teacherTrain?.packing) && !runner.packing)
+    throw unable('train.packing', 'rows of tokens to pack');
   const wanted = recipe.evaluate.metrics;
   if (!wanted) return;
   const known = runner.metrics?.(recipe).map((m) => m.key);

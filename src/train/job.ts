@@ -41,6 +41,8 @@ export interface TrainSettings {
   ema?: number;
   /** Rate of every dropout of the model; its own rates when absent. */
   dropout?: number;
+  /** Language models: several rows share one of full length. */
+  packing?: boolean;
   /** Seconds between checkpoints, besides those at the end of every epoch. */
   checkpointEvery?: number;
   buckets: number;

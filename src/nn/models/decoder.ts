@@ -1,4 +1,14 @@
-import { causalMask, type Dim, dimAdd, spec, sym, type Tensor, type TensorType } from '../../graph/index.ts';
+import {
+  causalMask,
+  type Dim,
+  dimAdd,
+  equal,
+  expandDims,
+  spec,
+  sym,
+  type Tensor,
+  type TensorType,
+} from '../../graph/index.ts';
 import { attentionBias, bothMasks, paddingMask, queryPositions } from '../layers/attention.ts';
 
 /** Keys and values of earlier tokens, one pair per layer: `[batch, kvHeads, past, width]`. */
@@ -11,6 +21,8 @@ export interface DecoderInputs extends Record<string, Tensor | undefined | PastK
   attention_mask?: Tensor;
   /** `[batch, seq]`; default past, past + 1, … (give them when padding stands on the left) */
   position_ids?: Tensor;
+  /** `[batch, seq]`: which of the texts packed into a row a token belongs to; attention stays inside each. Training only. */
+  segment_ids?: Tensor;
   past?: PastKeyValues;
 }
 
@@ -35,9 +47,11 @@ export function decoderFrame(inputs: DecoderInputs): { positions: Tensor; mask: 
   const past: Dim = inputs.past ? inputs.past[0].key.shape[2] : 0;
   const causal = causalMask(seq, dimAdd(past, seq));
   const padding = inputs.attention_mask ? paddingMask(inputs.attention_mask) : undefined;
+  const { segment_ids } = inputs;
+  const own = segment_ids && equal(expandDims(segment_ids, [1, 3]), expandDims(segment_ids, [1, 2]));
   return {
     positions: inputs.position_ids ?? queryPositions(seq, past),
-    mask: attentionBias(bothMasks(causal, padding)!),
+    mask: attentionBias(bothMasks(bothMasks(causal, padding), own)!),
     past,
   };
 }

@@ -42,10 +42,10 @@ export const evaluateSection = z
 export const exportSection = z
   .strictObject({
     formats: z
-      .array(z.enum(['fp32', 'int8']))
+      .array(z.enum(['fp32', 'int8', 'int4']))
       .min(1)
       .default(['fp32', 'int8'])
-      .describe('variants of onnx/model.onnx'),
+      .describe('variants of onnx/model.onnx; int4 (4-bit weights) for language models'),
     tolerance: z
       .number()
       .positive()

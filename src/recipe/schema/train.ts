@@ -60,6 +60,12 @@ const fields = {
     .positive()
     .default(4)
     .describe('lengths that texts are padded to, so that little is computed for padding'),
+  packing: z
+    .boolean()
+    .default(false)
+    .describe(
+      'task generate: lay several rows side by side into one of maxLength tokens; attention and positions stay inside each (batchSize then counts packed rows)',
+    ),
   evalEvery: z
     .union([z.int().positive(), z.literal('epoch')])
     .default('epoch')
