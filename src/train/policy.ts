@@ -58,51 +58,60 @@ type Writer = Pick<DecoderModel, 'params' | 'forward' | 'architecture' | 'config
 export interface PolicyOptions {
   /** The last response of each row belongs to another prompt: it is put out apart, as `mismatched` `[batch]`. */
   mismatched?: boolean;
-  /** A reference that follows the policy: reference ← decay · reference + (1 - decay) · policy after every step. */
+  /** A reference that follows the policy, see {@link followed}. */
   moving?: { readonly decay: number };
 }
 
 /**
  * A decoder on several responses per prompt: inputs `input_ids`, `attention_mask` and `response`, all
- * `[batch, responses, seq]`; outputs as {@link responseOutputs}, with a moving reference also `reference` and
- * `referenceTokens`.
+ * `[batch, responses, seq]`; outputs as {@link responseOutputs}.
  */
 export function preferencePolicy(
   decoder: Writer,
   { mismatched = false, moving }: PolicyOptions = {},
 ): AnyModel {
-  const frozen: ParamSpecs = Object.fromEntries(
-    Object.entries(decoder.params).map(([n, p]) => [
-      n,
-      { ...p, buffer: true, tiedTo: p.tiedTo && `${MOVING}.${p.tiedTo}` },
-    ]),
-  );
   const types = spec([sym('batch'), sym('responses'), sym('seq')], 'int32');
-  return {
+  const policy: AnyModel = {
     architecture: decoder.architecture,
     config: decoder.config,
-    params: { ...decoder.params, ...(moving ? prefixed(MOVING, frozen) : {}) },
+    params: decoder.params,
     inputs: { input_ids: types, attention_mask: types, response: types },
     forward(s: Scope, { input_ids, attention_mask, response }: Record<string, Tensor>) {
       const [batch, responses, seq] = input_ids.shape;
       const flat = (x: Tensor): Tensor => reshape(x, [(batch as number) * (responses as number), seq]);
-      const run = (at: Scope) => {
-        const { logits } = decoder.forward(at, {
-          input_ids: flat(input_ids),
-          ...(attention_mask ? { attention_mask: flat(attention_mask) } : {}),
-        });
-        return responseOutputs(reshape(logits, [batch, responses, seq, logits.shape[2]]), response);
-      };
-      const all = run(s);
-      const own = mismatched ? { ...firsts(all), mismatched: lastOf(all.logp) } : all;
-      if (!moving) return own;
-      const kept = run(s.at(MOVING));
-      follow(s, decoder.params, moving.decay);
-      const reference = mismatched ? firsts(kept) : kept;
+      const { logits } = decoder.forward(s, {
+        input_ids: flat(input_ids),
+        ...(attention_mask ? { attention_mask: flat(attention_mask) } : {}),
+      });
+      const all = responseOutputs(reshape(logits, [batch, responses, seq, logits.shape[2]]), response);
+      return mismatched ? { ...firsts(all), mismatched: lastOf(all.logp) } : all;
+    },
+  };
+  return moving ? followed(policy, moving.decay) : policy;
+}
+
+/**
+ * A policy with a reference that follows it: reference ← decay · reference + (1 - decay) · policy after every step. Adds
+ * the outputs `reference` and, where the policy gives `tokenLogp`, `referenceTokens`.
+ */
+export function followed(policy: AnyModel, decay: number): AnyModel {
+  const frozen: ParamSpecs = Object.fromEntries(
+    Object.entries(policy.params).map(([n, p]) => [
+      n,
+      { ...p, buffer: true, tiedTo: p.tiedTo && `${MOVING}.${p.tiedTo}` },
+    ]),
+  );
+  return {
+    ...policy,
+    params: { ...policy.params, ...prefixed(MOVING, frozen) },
+    forward(s: Scope, inputs: Record<string, Tensor>) {
+      const own = policy.forward(s, inputs);
+      const kept = policy.forward(s.at(MOVING), inputs);
+      follow(s, policy.params, decay);
       return {
         ...own,
-        reference: stopGradient(reference.logp),
-        referenceTokens: stopGradient(reference.tokenLogp),
+        reference: stopGradient(kept.logp),
+        ...(kept.tokenLogp ? { referenceTokens: stopGradient(kept.tokenLogp) } : {}),
       };
     },
   };

@@ -141,7 +141,6 @@ export function adpoTerms(r: AdpoInput, o: AdpoOptions, vocabulary: number): { a
   const anchor = o.anchor === 'uniform' ? undefined : o.anchor === 'policy' ? r.logp : r.reference;
   const q = adpoTargets(r, o);
   const { present } = r;
-  const kl: Term = { value: k3Kl(r.tokens.logp, r.tokens.reference), over: 'tokens', weight: o.anchor_kl };
   let value: Tensor;
   if (o.per_token) {
     // already relative to the anchor, so the list has none of its own
@@ -150,7 +149,9 @@ export function adpoTerms(r: AdpoInput, o: AdpoOptions, vocabulary: number): { a
     const u = clip(div(bounded, tau instanceof Tensor ? expandDims(tau, 1) : tau), -10, 10);
     value = anchoredCrossEntropy(u, undefined, q, { present });
   } else value = anchoredCrossEntropy(r.logp, anchor, q, { tau, present });
-  return { adpo: { value }, ...(o.anchor_kl > 0 ? { kl } : {}) };
+  if (o.anchor_kl === 0) return { adpo: { value } };
+  const kl = k3Kl(r.tokens.logp, r.tokens.reference);
+  return { adpo: { value }, kl: { value: kl, over: 'tokens', weight: o.anchor_kl } };
 }
 
 /** The loss alone, for the identities. */

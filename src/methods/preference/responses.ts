@@ -40,7 +40,7 @@ export interface Responses {
   readonly mismatched?: { readonly logp: Tensor; readonly reference: Tensor };
 }
 
-/** The responses of a batch of task `prefer`. */
+/** The responses of a batch of task `prefer`; a policy that draws them itself puts out their `scores` and `reference`. */
 export function responsesOf({ student, columns, teacher }: LossInput): Responses {
   const { logp, length } = student;
   const there = columns[column.present];
@@ -50,7 +50,7 @@ export function responsesOf({ student, columns, teacher }: LossInput): Responses
     length,
     reference: stopGradient(student.reference ?? columns[column.reference]),
     teacher: teacher.logp && stopGradient(teacher.logp),
-    scores: stopGradient(columns[column.scores]),
+    scores: stopGradient(student.scores ?? columns[column.scores]),
     present: there ?? add(mul(stopGradient(logp), 0), 1),
     tokens: {
       logp: student.tokenLogp,

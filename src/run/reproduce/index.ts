@@ -1,3 +1,4 @@
+import { adpo } from './adpo.ts';
 import { ffG2m } from './ff-g2m.ts';
 import { classics } from './logits.ts';
 import { marginMse } from './margin-mse.ts';
@@ -10,5 +11,5 @@ export type { Reproduction, ResultCard } from './types.ts';
 
 /** Every reproduction, by slug. A new one is a file in this folder and a line here. */
 export const reproductions: Readonly<Record<string, Reproduction>> = Object.fromEntries(
-  [pld, taid, marginMse, ffG2m, ...classics].map((r) => [r.slug, r]),
+  [adpo, pld, taid, marginMse, ffG2m, ...classics].map((r) => [r.slug, r]),
 );
