@@ -1,6 +1,7 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { padIdOf } from '../../data/batching.ts';
+import type { Tokenizer } from '../../data/tokenizer/tokenizer.ts';
 import { onnxPath } from '../../export/onnx-files.ts';
 import { type ExportedFile, type ExportFormat, exportStudent } from '../../export/student.ts';
 import { type NDArray, ndarray } from '../../graph/index.ts';
@@ -19,7 +20,7 @@ import { type Tower, towerParams, towersOf } from './search.ts';
 /** Lists or texts that exported files are checked on. */
 const SAMPLE = 16;
 
-interface Part {
+export interface ExportPart {
   /** Folder below the model's: '' for the folder itself. */
   readonly folder: string;
   readonly model: AnyModel;
@@ -37,11 +38,19 @@ interface Part {
  * pipelines open (with encoders of its own for documents under `document_encoder/`); a late-interaction model an encoder of
  * tokens; all others score lists.
  */
-export async function exportRanker(
+export const exportRanker = (
   ctx: RunContext,
   built: BuiltRanker,
   params: Params<NDArray>,
   bed: TestBed,
+): Promise<{ files: ExportedFile[]; parity: ParityResult[] }> =>
+  exportParts(ctx, partsOf(built, params, bed), built.tokenizer);
+
+/** Writes models with their tokenizer, each into its folder, and checks the files before the whole appears. */
+export async function exportParts(
+  ctx: RunContext,
+  parts: readonly ExportPart[],
+  { files: { tokenizer, tokenizerConfig } }: Tokenizer,
 ): Promise<{ files: ExportedFile[]; parity: ParityResult[] }> {
   const draft = `${ctx.folder.model}.draft`;
   rmSync(draft, { recursive: true, force: true });
@@ -49,10 +58,9 @@ export async function exportRanker(
   const { formats, tolerance } = ctx.recipe.export;
   const files: ExportedFile[] = [];
   const parity: ParityResult[] = [];
-  for (const part of partsOf(built, params, bed)) {
+  for (const part of parts) {
     const at = join(draft, part.folder);
     mkdirSync(at, { recursive: true });
-    const { tokenizer, tokenizerConfig } = built.tokenizer.files;
     const written = await exportStudent(diskFolder(at), {
       model: part.model,
       params: part.params,
@@ -71,7 +79,7 @@ export async function exportRanker(
   return { files, parity };
 }
 
-function partsOf(built: BuiltRanker, params: Params<NDArray>, bed: TestBed): Part[] {
+function partsOf(built: BuiltRanker, params: Params<NDArray>, bed: TestBed): ExportPart[] {
   const of = sides(built.model, built.tokenizer, {
     query: built.queryLength,
     document: built.documentLength,
@@ -85,7 +93,7 @@ function partsOf(built: BuiltRanker, params: Params<NDArray>, bed: TestBed): Par
     folder: string,
     texts: readonly (readonly number[])[],
     length: number,
-  ): Part => ({
+  ): ExportPart => ({
     folder,
     model: tower.model,
     params: towerParams(tower, params),
@@ -138,7 +146,7 @@ function partsOf(built: BuiltRanker, params: Params<NDArray>, bed: TestBed): Par
   ];
 }
 
-function textInputs(texts: readonly (readonly number[])[], pad: number): Record<string, NDArray> {
+export function textInputs(texts: readonly (readonly number[])[], pad: number): Record<string, NDArray> {
   const width = Math.max(1, ...texts.map((t) => t.length));
   const ids = new Int32Array(texts.length * width).fill(pad);
   const mask = new Int32Array(texts.length * width);
@@ -154,7 +162,7 @@ async function compared(
   ctx: RunContext,
   folder: string,
   format: ExportFormat,
-  part: Part,
+  part: ExportPart,
   tolerance: number,
 ): Promise<ParityResult> {
   const inference = createInference(ctx.engine, part.model, { outputs: [part.compared] });
