@@ -1,7 +1,7 @@
 import { beamVectors } from '../generate/beam.vectors.ts';
 import { samplerVectors } from '../generate/diffusion/diffusion.vectors.ts';
 import { lossVectors, type Vector } from '../losses/vectors/index.ts';
-import { subclassVectors } from './features/subclass.vectors.ts';
+import { lelpVectors } from './features/lelp.vectors.ts';
 import { bootVectors } from './generative/boot.vectors.ts';
 import { ffG2mVectors } from './graph/ff-g2m.vectors.ts';
 import { taidVectors } from './language/taid.vectors.ts';
@@ -18,7 +18,7 @@ export const allVectors: readonly Vector[] = [
   ...bootVectors,
   ...pldVectors,
   ...taidVectors,
-  ...subclassVectors,
+  ...lelpVectors,
   ...ffG2mVectors,
   ...adpoVectors,
 ];

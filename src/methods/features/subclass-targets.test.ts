@@ -54,7 +54,7 @@ describe('subclass targets', () => {
 
   it('split every class without changing its probability', () => {
     const rotations = Array.from({ length: classes }, (_, c) => randomRotation(2, createRng(`r${c}`)));
-    const d = subclassDirections(h, classOf, w, rotations, { subclasses: 2 });
+    const d = subclassDirections(h, classOf, rotations, { subclasses: 2, weights: w });
     const logp = subclassTargets(logits, subclassLogits(h, d), { beta: 0.3, temperature: 2 });
     const plain = subclassTargets(
       logits,
@@ -76,7 +76,7 @@ describe('subclass targets', () => {
   });
 
   it('with one subclass per class it is plain distillation', () => {
-    const d = subclassDirections(h, classOf, w, [[[1]], [[1]], [[1]]], { subclasses: 1 });
+    const d = subclassDirections(h, classOf, [[[1]], [[1]], [[1]]], { subclasses: 1, weights: w });
     const logp = subclassTargets(logits, subclassLogits(h, d), { beta: 0.3, temperature: 2 });
     const student = f64(matrix(30, classes));
     const got = evaluate64((x, y) => subclassKl(x, y, { temperature: 2 }), [student, f64(logp)]);
@@ -92,7 +92,7 @@ describe('subclass targets', () => {
   });
 
   it('says when a class has too few rows', () => {
-    expect(() => subclassDirections(h.slice(0, 6), classOf.slice(0, 6), w, [], { subclasses: 2 })).toThrow(
+    expect(() => subclassDirections(h.slice(0, 6), classOf.slice(0, 6), [w, w], { subclasses: 2 })).toThrow(
       /class 0, 2 rows.*at most 1 subclasses/,
     );
   });

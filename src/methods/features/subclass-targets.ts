@@ -8,8 +8,8 @@ export type Rows = readonly (readonly number[])[];
 export interface SubclassOptions {
   /** S, subclasses per class. */
   readonly subclasses: number;
-  /** Whether the part of an embedding that the teacher's logits see is taken out. */
-  readonly nullProjection?: boolean;
+  /** `[classes, dim]` of the teacher's output layer: what it sees is taken out of the embeddings. */
+  readonly weights?: Rows;
 }
 
 /** Where the teacher's embeddings of each class vary most; constants of a data set and a teacher. */
@@ -20,6 +20,8 @@ export interface SubclassDirections {
   readonly means: number[][];
   /** `[classes, S]`, the largest first. */
   readonly eigenvalues: number[][];
+  /** `[classes]`: variance of the projected embeddings, over all directions. */
+  readonly variances: number[];
   /** `[classes, dim, S]`, the leading directions times the rotation. */
   readonly directions: number[][][];
 }
@@ -58,36 +60,29 @@ export function randomRotation(size: number, rng: Rng): number[][] {
  *
  * @param embeddings `[rows, dim]` of the teacher's training rows
  * @param classOf `[rows]`: the teacher's choice, or true labels
- * @param weights `[classes, dim]` of the teacher's output layer
  * @param rotations `[classes, S, S]`, orthonormal
  * @source Loo et al. 2024 (2409.20449), section 3
  */
 export function subclassDirections(
   embeddings: Rows,
   classOf: readonly number[],
-  weights: Rows,
   rotations: readonly Rows[],
-  { subclasses, nullProjection = true }: SubclassOptions,
+  { subclasses, weights }: SubclassOptions,
 ): SubclassDirections {
-  const classes = weights.length;
-  const dim = weights[0].length;
-  const projector = nullProjection ? nullSpaceProjector(weights) : Matrix.eye(dim);
+  const classes = rotations.length;
+  const dim = embeddings[0].length;
+  const projector = weights ? nullSpaceProjector(weights) : Matrix.eye(dim);
   const projected = new Matrix(embeddings as number[][]).mmul(projector);
   const out: SubclassDirections = {
     projector: projector.to2DArray(),
     means: [],
     eigenvalues: [],
+    variances: [],
     directions: [],
   };
   for (let c = 0; c < classes; c++) {
     const own = classOf.flatMap((k, i) => (k === c ? [i] : []));
-    if (subclasses > Math.min(own.length - 1, dim))
-      throw new DecantError('data', 'a class has too few rows for so many subclasses', {
-        at: `class ${c}, ${own.length} rows`,
-        seen: subclasses,
-        allowed: `at most ${Math.max(0, Math.min(own.length - 1, dim))} subclasses`,
-        fix: 'lower the number of subclasses, or give more rows of this class',
-      });
+    requireRows(c, own.length, subclasses, Math.min(own.length - 1, dim));
     const rows = projected.subMatrixRow(own, 0, dim - 1);
     const mean = rows.mean('column');
     const centred = rows.subRowVector(mean);
@@ -106,10 +101,22 @@ export function subclassDirections(
       );
     });
     out.means.push(mean);
+    out.variances.push(covariance.trace());
     out.eigenvalues.push(order.slice(0, subclasses).map((i) => realEigenvalues[i]));
     out.directions.push(leading.mmul(new Matrix(rotations[c] as number[][])).to2DArray());
   }
   return out;
+}
+
+/** Errors: `data` when a class is to be split into more parts than its rows allow. */
+export function requireRows(c: number, rows: number, subclasses: number, most: number): void {
+  if (subclasses > most)
+    throw new DecantError('data', 'a class has too few rows for so many subclasses', {
+      at: `class ${c}, ${rows} rows`,
+      seen: subclasses,
+      allowed: `at most ${Math.max(0, most)} subclasses`,
+      fix: 'lower the number of subclasses, or give more rows of this class',
+    });
 }
 
 /** z_{c,s} = v_{c,s} · (P h - μ_c) of every row, in every class: `[rows, classes, S]`. */

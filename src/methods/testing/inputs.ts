@@ -2,6 +2,7 @@ import { type NDArray, ndarray } from '../../graph/index.ts';
 import { createRng, type Rng } from '../../util/rng.ts';
 import type { Method } from '../method.ts';
 import { column } from '../objective.ts';
+import { preparedColumns } from './prepared.ts';
 
 /** Sizes of the random problem a method is checked on. */
 export const SIZES = { rows: 5, tokens: 3, classes: 4, features: 6, responses: 3 } as const;
@@ -72,7 +73,9 @@ export function randomColumns(
   if (signals.includes('logits')) columns[column.teacherLogits] = normals(rng, [...places, classes], 2);
   if (signals.includes('score'))
     columns[column.score] = normals(rng, task === 'rank' ? [rows, classes] : [rows]);
-  return { columns, logits: normals(rng, [...places, classes], 1.5) };
+  if (method.prepare) Object.assign(columns, preparedColumns(method, rows, classes, seed));
+  const outputs = classes * (method.subclasses?.(method.config.parse({})) ?? 1);
+  return { columns, logits: normals(rng, [...places, outputs], 1.5) };
 }
 
 function edgeColumns(): Columns {

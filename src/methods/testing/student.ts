@@ -1,5 +1,6 @@
 import { ndarray, spec, sym, type Tensor } from '../../graph/index.ts';
 import { takeRows } from '../../losses/testing/evaluate.ts';
+import { withSubclasses } from '../../nn/auto.ts';
 import { embedding, embeddingParams } from '../../nn/layers/embedding.ts';
 import { linear, linearParams } from '../../nn/layers/linear.ts';
 import type { AnyModel } from '../../nn/model.ts';
@@ -12,10 +13,11 @@ import { createRng } from '../../util/rng.ts';
 import { type Columns, isGraph, isLanguage, isPreference, placesOf, SIZES } from './inputs.ts';
 
 /** The smallest student of a task: an MLP on features, a bigram model on tokens, or one on responses. */
-export function studentFor(task: string): AnyModel {
+export function studentFor(task: string, subclasses = 1): AnyModel {
   const { classes, features } = SIZES;
   if (isPreference(task)) return preferencePolicy(studentFor('generate') as never);
-  if (!isLanguage(task)) return mlp({ inputs: features, hidden: [8], outputs: classes });
+  if (!isLanguage(task))
+    return withSubclasses(mlp({ inputs: features, hidden: [8], outputs: classes }), subclasses);
   return {
     architecture: 'Bigram',
     config: {},

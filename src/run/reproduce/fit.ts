@@ -29,9 +29,11 @@ export interface FitSpec extends Budget {
   readonly seed: string;
   /** Initial weights; arms that share it start alike. */
   readonly initSeed: string;
+  /** Learning rate after its start: a cosine to 0 (default), or the same throughout. */
+  readonly schedule?: 'cosine' | 'constant';
 }
 
-/** Trains with AdamW and a cosine to 0, and gives the weights of the last step. */
+/** Trains with AdamW, by default with a cosine to 0, and gives the weights of the last step. */
 export async function fitModel(spec: FitSpec): Promise<Params<NDArray>> {
   const config = spec.method.config.parse(spec.options ?? {});
   const objective = distillation(spec.model, spec.method, config);
@@ -44,7 +46,7 @@ export async function fitModel(spec: FitSpec): Promise<Params<NDArray>> {
     batchSize: spec.batch,
     steps: spec.steps,
     optimizer: adamW(),
-    lr: cosine({ from: spec.lr, to: 0, steps: spec.steps }),
+    lr: spec.schedule === 'constant' ? () => spec.lr : cosine({ from: spec.lr, to: 0, steps: spec.steps }),
     seed: spec.seed,
     schedule: schedule && {
       init: () => schedule.init(config),

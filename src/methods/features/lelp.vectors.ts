@@ -3,7 +3,7 @@ import { classLogits, subclassKl } from '../../losses/subclasses.ts';
 import type { Vector } from '../../losses/vectors/index.ts';
 import { type Rows, subclassDirections, subclassLogits, subclassTargets } from './subclass-targets.ts';
 
-export const subclassVectors: readonly Vector[] = [
+export const lelpVectors: readonly Vector[] = [
   {
     kind: 'differentiable',
     method: 'lelp',
@@ -17,11 +17,8 @@ export const subclassVectors: readonly Vector[] = [
       const found = subclassDirections(
         embeddings,
         c.input<number[]>('class_of_sample'),
-        weights,
         c.input<Rows[]>('Q'),
-        {
-          subclasses: c.number('S'),
-        },
+        { subclasses: c.number('S'), weights },
       );
       const z = subclassLogits(embeddings, found);
       const logits = embeddings.map((h) => weights.map((w) => w.reduce((s, v, i) => s + v * h[i], 0)));

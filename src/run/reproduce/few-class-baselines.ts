@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { matmul, mean, sub } from '../../graph/index.ts';
+import { hintonKl } from '../../losses/classification.ts';
+import { hiddenStateMse, linearProjector } from '../../losses/features.ts';
+import { crossEntropyWithLabels } from '../../losses/labels.ts';
+import { logSumExp, normalize } from '../../losses/numerics.ts';
+import { defineMethod } from '../../methods/method.ts';
+import { linearParams } from '../../nn/layers/linear.ts';
+import { prefixed } from '../../nn/params.ts';
+
+/** Rivals of LELP that the catalogue does not list as methods of their own. */
+const shared = { family: 'features', config: z.strictObject({}) } as const;
+const needs = { tasks: ['classify'], labels: 'optional', sameVocabulary: true } as const;
+const meta = (title: string, year: number, link: string) => ({
+  title,
+  year,
+  link,
+  summary: title,
+  deviations: [],
+});
+
+/**
+ * Distillation at τ 4, and the squared difference between the teacher's embedding and a trained projection of the
+ * student's hidden layer (FitNets, at the last layer).
+ */
+export const embeddingMatch = defineMethod({
+  ...shared,
+  slug: 'embedding-match',
+  meta: meta('FitNets', 2015, 'arXiv 1412.6550'),
+  needs: { ...needs, signals: [['logits', 'hidden']] },
+  setup: (_, { studentWidth, teacherWidth }) =>
+    prefixed('projector', linearParams(studentWidth('hidden.0'), teacherWidth('embedding'))),
+  loss: ({ student, teacher, tap, extra }) => {
+    const at = extra.at('projector');
+    const projected = linearProjector(tap('hidden.0'), {
+      weight: at.param('weight'),
+      bias: at.param('bias'),
+    });
+    return {
+      kl: { value: hintonKl(student.logits, teacher.logits!, { temperature: 4 }) },
+      embedding: { value: hiddenStateMse(projected, teacher.hidden!.embedding) },
+    };
+  },
+});
+
+/**
+ * How Subclass Distillation trains its teacher: cross-entropy of the classes' sums, and a term that keeps the subclass
+ * logits of a batch apart, mean_i log Σ_j exp(v_i · v_j) - 1 - log n with v centred and of length 1.
+ */
+export const subclassTeacher = defineMethod({
+  ...shared,
+  slug: 'subclass-teacher',
+  meta: meta('Subclass Distillation', 2020, 'arXiv 2002.03936'),
+  needs: { ...needs, signals: [] },
+  loss: ({ student, labels }) => {
+    const g = student.subclasses;
+    const v = normalize(sub(g, mean(g, -1, true)));
+    const spread = logSumExp(matmul(v, v, { transB: true }), -1);
+    return {
+      ce: { value: crossEntropyWithLabels(student.logits, labels!), over: 'labelled' },
+      apart: { value: sub(spread, 1 + Math.log(g.shape[0] as number)) },
+    };
+  },
+});
