@@ -31,7 +31,8 @@ import type { LossInput, Method } from '../method.ts';
 import { distillation } from '../objective.ts';
 import { checkCalls } from './check-calls.ts';
 import { gradientError, inDouble } from './gradient.ts';
-import { randomColumns } from './inputs.ts';
+import { randomColumns, SIZES } from './inputs.ts';
+import { foldedOutputs, preparedOf } from './prepared.ts';
 import { rowSource, studentFor } from './student.ts';
 
 export interface CheckOptions {
@@ -128,7 +129,7 @@ export function checkMethod(method: Method, options: CheckOptions = {}): void {
       async (task) => {
         const engine = createNodeEngine({ threads: 1 });
         try {
-          const model = studentFor(task);
+          const model = studentFor(task, method.subclasses?.(config));
           const { columns } = randomColumns(method, task, 'train');
           const source = rowSource(task, columns);
           const objective = distillation(model, method, config);
@@ -183,7 +184,7 @@ function totalOf(terms: Terms, masks: Masks): Tensor {
 /** What a student puts out: logits alone, or those of responses with their log-probabilities. */
 function outputsOf(logits: Tensor, batch: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
   const tokens = batch['input/response'];
-  return tokens ? responseOutputs(logits, tokens) : { logits };
+  return tokens ? responseOutputs(logits, tokens) : foldedOutputs(logits, SIZES.classes);
 }
 
 /** A method's input made of plain tensors, without a model. */
@@ -200,6 +201,7 @@ function lossInput(
       logits: batch['teacher/logits'],
       score: batch['teacher/score'],
       logp: batch['teacher/logp'],
+      prepared: preparedOf(batch),
     },
     labels: batch.labels,
     masks: { examples: masks.examples!, labelled: masks.labelled!, tokens: masks.tokens },
