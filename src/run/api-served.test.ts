@@ -104,6 +104,36 @@ describe('a student of a model behind decant serve', () => {
     expect(readFileSync(join(out, 'events.jsonl'), 'utf8')).toMatch(/"topk":0/);
   }, 60_000);
 
+  it('learns from several teachers, each for the rows of its domain', async () => {
+    const one = recipe({});
+    const pool = readFileSync(join(dir, one.data.train.source), 'utf8').trim().split('\n');
+    const rows = pool
+      .slice(0, 60)
+      .map((line, i) => ({ ...JSON.parse(line), domain: ['mail', 'chat'][i % 2] }));
+    writeFileSync(join(dir, 'domains.jsonl'), rows.map((r) => `${JSON.stringify(r)}\n`).join(''));
+    const train = { source: 'domains.jsonl', unlabelled: true };
+    const { out, report } = await run(
+      {
+        ...one,
+        data: { ...one.data, train, test: 'domains.jsonl', keep: ['domain'] },
+        teacher: {
+          kind: 'several',
+          by: 'domain',
+          members: [
+            { ...one.teacher, for: ['mail'] },
+            { kind: 'folder', path: join(dir, 'teacher/model') },
+          ],
+        },
+        train: { ...quick, epochs: 2 },
+      },
+      options('several'),
+    );
+    expect(report.arms.find((a) => a.role === 'teacher')!.values.accuracy.mean).toBeGreaterThan(0.95);
+    // the rows of one domain went over HTTP: two requests to look at the endpoint, one for each text
+    const lines = readFileSync(join(out, 'ledger-1.jsonl'), 'utf8').trim().split('\n');
+    expect(lines.filter((l) => JSON.parse(l).t === 'paid')).toHaveLength(2 + 30);
+  }, 60_000);
+
   it('shows no key where the server refuses it', async () => {
     process.env.DECANT_OTHER_KEY = 'sk-wrong-9876543210zyxwvu';
     const failed = await run(recipe({ keyEnv: 'DECANT_OTHER_KEY' }), options('refused')).catch((e) => e);

@@ -131,17 +131,19 @@ export async function runApiWriter(ctx: RunContext): Promise<TextTeacher & { clo
 }
 
 /** The API teacher of a run: answers in the run's store, costs in `ledger.jsonl`, what it can do in the journal. */
-export async function runApiTeacher(ctx: RunContext, classes: readonly string[]): Promise<Teacher> {
-  const { classifier, capabilities, ledger, prices } = await openApiTeacher(
-    ctx.recipe.teacher as unknown as ApiTeacherSettings,
-    {
-      classes,
-      store: ctx.signals,
-      ledger: join(ctx.folder.path, 'ledger.jsonl'),
-      baseDir: ctx.baseDir,
-      env: process.env,
-    },
-  );
+export async function runApiTeacher(
+  ctx: RunContext,
+  classes: readonly string[],
+  settings = ctx.recipe.teacher as unknown as ApiTeacherSettings,
+  ledgerFile = 'ledger.jsonl',
+): Promise<Teacher> {
+  const { classifier, capabilities, ledger, prices } = await openApiTeacher(settings, {
+    classes,
+    store: ctx.signals,
+    ledger: join(ctx.folder.path, ledgerFile),
+    baseDir: ctx.baseDir,
+    env: process.env,
+  });
   ctx.journal.event('teacher', { name: classifier.name, capabilities });
   return {
     ...classifier,

@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import { ndarray, toNumbers } from '../graph/index.ts';
 import type { OutputLayer } from '../nn/output-layer.ts';
 import { folderTeacher, onnxTeacher } from '../teachers/local.ts';
+import { type SeveralMember, severalTeachers } from '../teachers/several.ts';
 import type { Teacher } from '../teachers/teacher.ts';
 import { DecantError } from '../util/errors.ts';
-import { runApiTeacher } from './api-teacher.ts';
+import { type ApiTeacherSettings, runApiTeacher } from './api-teacher.ts';
 import type { RunContext } from './context.ts';
 import { trainTeacher } from './teacher.ts';
 
@@ -15,9 +16,7 @@ export async function classifierTeacher(ctx: RunContext): Promise<Teacher & { se
 }
 
 async function openTeacher(ctx: RunContext): Promise<Teacher & { seconds?: number }> {
-  const settings = ctx.recipe.teacher as
-    | { kind: string; path?: string; classes?: string[]; maxLength?: number; batchSize: number }
-    | undefined;
+  const settings = ctx.recipe.teacher as LocalSettings | undefined;
   const classes = ctx.data.classes!;
   if (!settings)
     throw new DecantError('recipe', 'the recipe names no teacher', {
@@ -26,6 +25,46 @@ async function openTeacher(ctx: RunContext): Promise<Teacher & { seconds?: numbe
     });
   if (settings.kind === 'trained') return trainTeacher(ctx, classes);
   if (settings.kind === 'api') return runApiTeacher(ctx, classes);
+  if (settings.kind === 'several') return openSeveral(ctx, ctx.recipe.teacher as unknown as SeveralSettings);
+  return openLocal(ctx, settings, 'teacher');
+}
+
+interface LocalSettings {
+  kind: string;
+  path?: string;
+  classes?: string[];
+  maxLength?: number;
+  batchSize: number;
+}
+
+interface SeveralSettings {
+  by?: string;
+  members: ((LocalSettings | (ApiTeacherSettings & { kind: 'api' })) & { for?: string[]; weight: number })[];
+}
+
+/** Every member with its own ledger; what was opened is closed when one cannot be. */
+async function openSeveral(ctx: RunContext, { by, members }: SeveralSettings): Promise<Teacher> {
+  const classes = ctx.data.classes!;
+  const opened: SeveralMember[] = [];
+  try {
+    for (const [i, m] of members.entries())
+      opened.push({
+        teacher:
+          m.kind === 'api'
+            ? await runApiTeacher(ctx, classes, m as ApiTeacherSettings, `ledger-${i + 1}.jsonl`)
+            : await openLocal(ctx, m as LocalSettings, `teacher.members.${i}`),
+        for: m.for,
+        weight: m.weight,
+      });
+    return severalTeachers(opened, { by, classes });
+  } catch (error) {
+    for (const { teacher } of opened) await teacher.close();
+    throw error;
+  }
+}
+
+async function openLocal(ctx: RunContext, settings: LocalSettings, at: string): Promise<Teacher> {
+  const classes = ctx.data.classes!;
   const options = {
     engine: ctx.engine,
     classes: settings.classes,
@@ -36,7 +75,7 @@ async function openTeacher(ctx: RunContext): Promise<Teacher & { seconds?: numbe
   if (settings.kind === 'folder' || settings.kind === 'onnx') {
     if (!existsSync(path))
       throw new DecantError('recipe', 'there is nothing at this path', {
-        at: 'teacher.path',
+        at: `${at}.path`,
         seen: settings.path,
       });
     const teacher =
@@ -44,9 +83,9 @@ async function openTeacher(ctx: RunContext): Promise<Teacher & { seconds?: numbe
     return inClassOrder(teacher, classes);
   }
   throw new DecantError('recipe', 'this kind of teacher cannot be used for classification yet', {
-    at: 'teacher.kind',
+    at: `${at}.kind`,
     seen: settings.kind,
-    allowed: 'trained, folder, onnx, api',
+    allowed: 'trained, folder, onnx, api, several',
   });
 }
 

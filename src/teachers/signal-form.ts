@@ -62,7 +62,7 @@ export async function storedTopK(
   form: SignalForm & { topk: number },
   { batchSize, onProgress, check }: Omit<StoredLogitsOptions, 'encoding'>,
 ): Promise<{ ids: NDArray; logp: NDArray; asked: number }> {
-  const keys = examples.map(exampleKey);
+  const keys = examples.map((e) => (teacher.keyOf ?? exampleKey)(e));
   const asked = await askMissing(teacher, shelf, examples, keys, {
     batchSize,
     onProgress,

@@ -36,6 +36,8 @@ export interface Teacher {
     readonly money?: number;
     readonly currency?: string;
   };
+  /** What the store knows an example by, where the answer depends on more than its input; default {@link exampleKey}. */
+  keyOf?(example: Example): unknown;
   close(): Promise<void>;
 }
 
@@ -91,7 +93,7 @@ export async function storedLogits(
 ): Promise<{ logits: NDArray; asked: number }> {
   const ask = teacher.logits;
   if (!ask) throw lacks(teacher, 'logits');
-  const keys = examples.map(exampleKey);
+  const keys = examples.map((e) => (teacher.keyOf ?? exampleKey)(e));
   const { topk, ...how } = encoding;
   const asked = await askMissing(teacher, shelf, examples, keys, {
     batchSize,
@@ -134,7 +136,7 @@ export async function storedHidden(
 ): Promise<{ hidden: Record<string, NDArray>; asked: number }> {
   const ask = teacher.hidden;
   if (!ask) throw lacks(teacher, 'hidden');
-  const keys = examples.map(exampleKey);
+  const keys = examples.map((e) => (teacher.keyOf ?? exampleKey)(e));
   const asked = await askMissing(teacher, shelf, examples, keys, {
     ...options,
     how: options.encoding ?? {},

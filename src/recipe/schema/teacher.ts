@@ -110,7 +110,36 @@ const custom = z
   })
   .describe('a teacher of your own, through the library');
 
+const shared = {
+  for: z
+    .array(z.string())
+    .min(1)
+    .optional()
+    .describe('values of the column teacher.by whose rows this one answers; the others when absent'),
+  weight: z.number().positive().default(1).describe('share in the average of those that answer a row'),
+};
+
+const several = z
+  .strictObject({
+    kind: z.literal('several').describe('several teachers: each row is answered by those it is meant for'),
+    members: z
+      .array(z.discriminatedUnion('kind', [folder.extend(shared), onnx.extend(shared), api.extend(shared)]))
+      .min(2)
+      .describe('the teachers; the probabilities of those that answer a row are averaged'),
+    by: z
+      .string()
+      .optional()
+      .describe(
+        'column that says which of them answer a row (list it in data.keep); all of them when absent',
+      ),
+    batchSize,
+    store,
+  })
+  .describe('several teachers, by domain or as an ensemble');
+
 /** The `teacher` section. */
 export const teacherSection = z
-  .discriminatedUnion('kind', [trained, folder, onnx, hub, api, custom])
-  .describe('the big model: trained in place, a local folder or ONNX file, a hub model, or behind an API');
+  .discriminatedUnion('kind', [trained, folder, onnx, hub, api, several, custom])
+  .describe(
+    'the big model: trained in place, a local folder or ONNX file, a hub model, behind an API, or several of these',
+  );
