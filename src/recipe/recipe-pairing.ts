@@ -67,7 +67,7 @@ function describeTeacher(input: PairingInput): ModelDescriptor | { unchecked: st
         classes,
         maxLength,
       } = teacher as { path: string; classes?: string[]; maxLength?: number };
-      return named(describeFolder(path(where), 'teacher'), classes, maxLength);
+      return asUsed(named(describeFolder(path(where), 'teacher'), classes, maxLength), input);
     }
     case 'onnx': {
       const {
@@ -81,7 +81,7 @@ function describeTeacher(input: PairingInput): ModelDescriptor | { unchecked: st
           fix: 'teacher.path is relative to the recipe',
         });
       const folder = folderOfOnnx(path(where));
-      if (folder) return named(describeFolder(folder, 'teacher'), classes, maxLength);
+      if (folder) return asUsed(named(describeFolder(folder, 'teacher'), classes, maxLength), input);
       if (classes)
         return {
           name: 'teacher',
@@ -99,6 +99,17 @@ function describeTeacher(input: PairingInput): ModelDescriptor | { unchecked: st
     default:
       return { unchecked: 'a teacher behind an API is asked what it can do when the run starts' };
   }
+}
+
+/** What the task takes from a folder: one score per pair of texts, or the vector of a text. */
+function asUsed(model: ModelDescriptor, { recipe: { task } }: PairingInput): ModelDescriptor {
+  if (model.output === 'tokens') return model;
+  if (task === 'embed' && model.output === 'embedding')
+    return { ...model, signals: { hidden: [model.width] } };
+  // whether a classifier without class names has one output is seen when it is opened
+  if (task === 'rank' && (model.classes?.length ?? 1) === 1)
+    return { ...model, output: 'score', width: 1, classes: undefined, signals: { score: true } };
+  return model;
 }
 
 const named = (
@@ -162,6 +173,8 @@ function describeMade(
       signals: { text: true, logits: true, topk: width || 1, hidden: hidden },
     };
   }
+  if (recipe.task === 'diffuse')
+    return { ...shared, output: 'sample', width: 1, signals: { weights: true, hidden } };
   return {
     ...shared,
     output: recipe.task === 'rank' ? 'score' : 'embedding',
