@@ -162,7 +162,7 @@ describe('textTable', () => {
 });
 
 describe('the docs', () => {
-  it.each(['data', 'recipe', 'cli'])(
+  it.each(['data', 'data-steps', 'recipe', 'cli'])(
     'docs/%s.md says what the code says (npx tsx scripts/data-docs.ts)',
     async (name) => {
       const file = fileURLToPath(new URL(`../../docs/${name}.md`, import.meta.url));

@@ -1,5 +1,5 @@
 import { documentBuiltins, documentDatasets, documentProblems } from '../data/document.ts';
-import { documentRecipe, documentTasks } from '../recipe/document.ts';
+import { documentRecipe, documentSteps, documentTasks } from '../recipe/document.ts';
 import { exitCodes, exitMeanings } from './exit-codes.ts';
 import { createProgram } from './program.ts';
 
@@ -34,6 +34,7 @@ export async function fillDocs(page: string): Promise<string> {
   const parts: Record<string, string> = {
     recipe: documentRecipe(),
     tasks: documentTasks(),
+    steps: documentSteps(),
     datasets: documentDatasets(),
     builtins: await documentBuiltins(),
     problems: documentProblems(),

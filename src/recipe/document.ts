@@ -1,4 +1,5 @@
 import { roles, taskForms } from '../data/roles.ts';
+import { dataSteps } from '../train/steps.ts';
 import { recipeJsonSchema } from './json-schema.ts';
 
 interface Node {
@@ -61,6 +62,20 @@ export function documentTasks(): string {
     '| --- | --- | --- |',
     ...names,
   ].join('\n');
+}
+
+/** Markdown tables of the options of every step of `data.steps`. */
+export function documentSteps(): string {
+  const root = recipeJsonSchema() as Node;
+  const members = root.properties?.data?.properties?.steps?.items?.oneOf ?? [];
+  return members
+    .flatMap((m) => {
+      const name = String(m.properties?.step?.const ?? '');
+      const { step: _, ...properties } = m.properties ?? {};
+      return [`#### ${name}`, '', sentence(dataSteps[name].about), '', table({ ...m, properties }, ''), ''];
+    })
+    .join('\n')
+    .trimEnd();
 }
 
 const list = (names: readonly string[]): string => names.map((n) => `\`${n}\``).join(', ');
