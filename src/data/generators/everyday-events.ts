@@ -132,7 +132,8 @@ export function everydayEvents(options: EverydayEventOptions): GeneratedSet {
     columns: { prompt: 'prompt', response: 'response' },
     splits: {
       teacher: () => said('teacher', o.texts, every, o.truth).map(row),
-      train: () =>
+      train: () => said('train', o.human, known, HUMAN_TRUTH).map(row),
+      unlabeled: () =>
         known.flatMap((event) => world.relations.map((_, r) => ({ prompt: promptOf(world, event, r) }))),
       rated: () => said('rated', o.rated, known, o.truth).map((t) => ({ ...row(t), good: isTrue(world, t) })),
       test: () => said('test', 500, held, 1).map(row),
