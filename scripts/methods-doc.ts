@@ -14,7 +14,7 @@ const ROOT = new URL('..', import.meta.url);
 export const PAGE = fileURLToPath(new URL('docs/methods.md', ROOT));
 
 /** What other methods are measured against; they need no card of their own. */
-export const BASELINES = ['kd', 'supervised'];
+export const BASELINES = ['kd', 'supervised', 'denoising', 'progressive', 'consistency'];
 
 const at = (path: string): string => fileURLToPath(new URL(path, ROOT));
 

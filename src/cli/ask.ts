@@ -9,6 +9,7 @@ const what: Record<Task, string> = {
   'node-classify': 'put the nodes of a graph into classes',
   generate: 'write text',
   embed: 'turn texts into vectors',
+  diffuse: 'draw new samples like those of the data, in one step',
   rank: 'order documents for a query',
   prefer: 'learn which of two responses is better',
 };

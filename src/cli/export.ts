@@ -64,7 +64,7 @@ export async function exportCommand(run: string, flags: Flags, io: Io): Promise<
             f.path,
             f.bytes.toLocaleString('en-US'),
             p ? p.maxDifference.toExponential(1) : '',
-            p ? `${(100 * p.top1Agreement).toFixed(1)} %` : '',
+            p?.top1Agreement === undefined ? '' : `${(100 * p.top1Agreement).toFixed(1)} %`,
           ];
         }),
       ),

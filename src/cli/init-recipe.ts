@@ -56,6 +56,14 @@ const suggestions: Record<Task, Suggestion> = {
     epochs: 3,
     lr: '5.0e-4',
   },
+  diffuse: {
+    teacher: { architecture: 'diffusion-mlp', options: '{hidden: 128, blocks: 3}' },
+    student: { architecture: 'diffusion-mlp', options: '{hidden: 128, blocks: 3}' },
+    columns: "{features: '*'}",
+    rows: 'rows of numbers, or images ({image: image})',
+    epochs: 50,
+    lr: '1.0e-3',
+  },
   embed: {
     teacher: text,
     student: smallText,

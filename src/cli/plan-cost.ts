@@ -79,6 +79,7 @@ async function planned(
     ...(report.classes ? { classes: report.classes.length } : {}),
     ...(row.image ? { imageSize: row.image[0], channels: row.image[2] } : {}),
     features: row.features,
+    dimensions: row.features,
     ...(row.text
       ? {
           vocabSize: model.tokenizer?.vocabSize ?? 4096,

@@ -126,7 +126,7 @@ function summaryText(r: RunResult, output: Output, io: Io): string {
     `report   ${file(join(r.out, 'report.html'))}`,
     `student  ${file(r.model.folder)}`,
     output.colour.dim(
-      `exported files checked: ${r.model.parity.map((p) => `${p.file} largest difference ${p.maxDifference.toExponential(1)}, same first class ${(100 * p.top1Agreement).toFixed(1)} %`).join('; ')}`,
+      `exported files checked: ${r.model.parity.map((p) => `${p.file} largest difference ${p.maxDifference.toExponential(1)}${p.top1Agreement === undefined ? '' : `, same first class ${(100 * p.top1Agreement).toFixed(1)} %`}`).join('; ')}`,
     ),
     output.colour.dim(`${r.seconds.toFixed(0)} s`),
   ].join('\n');

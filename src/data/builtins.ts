@@ -30,6 +30,15 @@ export const builtins: Record<string, Builtin> = {
       return { options: coPurchaseOptions, generate: coPurchases };
     },
   },
+  points: {
+    tasks: ['diffuse'],
+    what: 'points in the plane for generative models: ring of Gaussians, moons, checkerboard or spirals',
+    splits: ['train', 'test'],
+    load: async () => {
+      const { pointOptions, points } = await import('./generators/points.ts');
+      return { options: pointOptions, generate: points };
+    },
+  },
   'support-requests': {
     tasks: ['classify'],
     what: 'requests to a support desk: 20 overlapping intents, typos, few labels, a large unlabelled pool',

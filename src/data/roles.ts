@@ -147,5 +147,9 @@ export const taskForms: Record<Task, Form[]> = {
     { name: 'listwise', needs: ['prompt', 'responses'], gold: ['scores'], may: ['group', 'weight'] },
     { name: 'unpaired', needs: ['prompt', 'response'], gold: ['good'], may: ['group', 'weight'] },
   ],
+  diffuse: [
+    { name: 'features', needs: ['features'], gold: [], may: ['group', 'weight'] },
+    { name: 'image', needs: ['image'], gold: [], may: ['group', 'weight'] },
+  ],
 };
 export const tasks = Object.keys(taskForms) as Task[];

@@ -68,7 +68,15 @@ export interface SourceSet {
 /** Role of the task (`text`, `label`, ...) to a column name, several columns (joined), or a template `"{a}: {b}"`. */
 export type ColumnMap = Record<string, string | string[]>;
 
-export type Task = 'classify' | 'generate' | 'embed' | 'rank' | 'prefer' | 'image-classify' | 'node-classify';
+export type Task =
+  | 'classify'
+  | 'generate'
+  | 'embed'
+  | 'rank'
+  | 'prefer'
+  | 'image-classify'
+  | 'diffuse'
+  | 'node-classify';
 
 /** One usable example: raw fields by role, after normalization. Which are set depends on the task. */
 export interface Example extends Located {

@@ -95,7 +95,10 @@ class Quantizer {
     this.options = options;
     this.weights = new Map(graph.initializer.map((t) => [t.name, t]));
     this.makers = new Map(graph.node.flatMap((n) => n.output.map((o) => [o, n] as const)));
-    for (const name of [...this.makers.keys(), ...this.weights.keys(), ...graph.input.map((i) => i.name)]) {
+    // a node keeps the name it was made with when its output is renamed: neither may come twice
+    const nodes = graph.node.flatMap((n) => n.name || []);
+    const inputs = graph.input.map((i) => i.name);
+    for (const name of [...this.makers.keys(), ...nodes, ...this.weights.keys(), ...inputs]) {
       this.builder.reserve(name);
     }
   }

@@ -1,3 +1,7 @@
+import { boot } from './generative/boot.ts';
+import { consistency } from './generative/consistency.ts';
+import { denoising } from './generative/denoising.ts';
+import { progressive } from './generative/progressive.ts';
 import { ffG2m } from './graph/ff-g2m.ts';
 import { taid } from './language/taid.ts';
 import { dist } from './logits/dist.ts';
@@ -17,5 +21,5 @@ import { scoreMse } from './ranking/score-mse.ts';
 
 /** Every method with a loss, by slug. A new one is a file in its family's folder and a line here. */
 export const methods: Readonly<Record<string, Method>> = Object.fromEntries(
-  [kd, supervised, dkd, nkd, dist, logitStandardization, pld, taid, ffG2m, dpo, adpo].map((m) => [m.slug, m]),
+  [kd, supervised, dkd, nkd, dist, logitStandardization, pld, taid, ffG2m, dpo, adpo, boot, denoising, progressive, consistency].map((m) => [m.slug, m]),
 );

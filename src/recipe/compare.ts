@@ -38,6 +38,7 @@ export function compareModels(teacher: ModelDescriptor, student: ModelDescriptor
       tokens: 'next-token scores',
       embedding: 'an embedding',
       score: 'a single score',
+      sample: 'samples',
     };
     result.facts.push({
       subject: 'outputs',

@@ -3,7 +3,7 @@ export interface ModelDescriptor {
   /** For messages: a path, a hub id, or "student". */
   name: string;
   /** What the last layer's numbers stand for. */
-  output: 'classes' | 'tokens' | 'embedding' | 'score';
+  output: 'classes' | 'tokens' | 'embedding' | 'score' | 'sample';
   /** How many there are: width of the logits, or of the embedding. */
   width: number;
   /** Class names in the order of the outputs. */
@@ -39,6 +39,8 @@ export interface SignalDescriptor {
   hidden?: readonly number[];
   /** One number per input: a reward, a relevance. */
   score?: boolean;
+  /** The network itself, for losses that call it. */
+  weights?: boolean;
 }
 
 /** `text, topk(20), logits, hidden(12)`. */
@@ -49,6 +51,7 @@ export const showSignals = (s: SignalDescriptor): string =>
     s.logits && 'logits',
     s.hidden?.length && `hidden(${s.hidden.length})`,
     s.score && 'score',
+    s.weights && 'weights',
   ]
     .filter(Boolean)
     .join(', ') || 'none';

@@ -10,7 +10,7 @@ export interface ParityResult {
   readonly file: string;
   readonly maxDifference: number;
   /** Share of rows whose first class is the same. */
-  readonly top1Agreement: number;
+  readonly top1Agreement?: number;
   readonly rows: number;
 }
 

@@ -5,6 +5,7 @@ import { DecantError } from '../util/errors.ts';
 import type { RunOutcome } from './classify.ts';
 import { classificationMetrics } from './classify-metrics.ts';
 import type { RunContext } from './context.ts';
+import { sampleMetrics } from './diffusion/metrics.ts';
 import { languageMetrics } from './generate-report.ts';
 import { preferenceMetrics } from './prefer/report.ts';
 import type { RunnerAbilities } from './settings-check.ts';
@@ -62,6 +63,13 @@ const prefer: TaskRunner = {
   run: async (ctx, method, config) => (await import('./prefer/index.ts')).runPreference(ctx, method, config),
 };
 
+const diffuse: TaskRunner = {
+  metrics: () => sampleMetrics,
+  async run(ctx, method, config) {
+    return (await import('./diffusion/run.ts')).runDiffusion(ctx, method, config);
+  },
+};
+
 /**
  * Every task that can be run. A new one is a folder or file beside this one and a line here; what it takes to run is
  * imported when it runs, so that `decant plan` starts at once.
@@ -72,6 +80,7 @@ const runners: Readonly<Record<string, TaskRunner>> = {
   'node-classify': nodes,
   generate,
   prefer,
+  diffuse,
 };
 
 /** Errors: `recipe` for a task without a runner. */

@@ -2,6 +2,7 @@ import { armsChart, curveCharts, tradeChart } from './charts.ts';
 import type { ReportData } from './data.ts';
 import { escapeHtml, formatBytes, formatCount, formatMilliseconds } from './format.ts';
 import { armsTable, comparisonsTable, dot, headerSection, sizeTable } from './headline.ts';
+import { samplesSection } from './samples.ts';
 import {
   confusionSection,
   dataSection,
@@ -69,6 +70,7 @@ ${section(
 ${await reliabilitySection(data)}
 ${confusionSection(data)}
 ${slicesSection(data)}
+${samplesSection(data)}
 ${examplesSection(data)}
 ${await dataSection(data)}
 ${endSections(data)}

@@ -89,6 +89,8 @@ figcaption { color: var(--muted); font-size: 12.5px; margin-top: 6px; }
 .case p { margin: 0; overflow-wrap: anywhere; }
 .case .who { color: var(--muted); font-size: 12px; }
 .case img { height: 64px; image-rendering: pixelated; border-radius: 4px; float: left; margin-right: 14px; }
+.samples { display: grid; grid-template-columns: repeat(8, 1fr); gap: 3px; }
+.samples img { width: 100%; image-rendering: pixelated; border-radius: 2px; }
 .case .input { font-family: var(--serif); font-size: 16px; line-height: 1.45; }
 .right { color: var(--good); } .wrong { color: var(--bad); }
 details { margin-top: 10px; }

@@ -6,6 +6,7 @@ import type { MethodNeeds } from '../../methods/method.ts';
 import { didYouMean } from '../../util/suggest.ts';
 import { dataSection } from './data.ts';
 import { studentSection } from './model.ts';
+import { diffusionSection } from './diffusion.ts';
 import { evaluateSection, exportSection } from './outcome.ts';
 import { preferSection } from './prefer.ts';
 import { teacherSection } from './teacher.ts';
@@ -68,6 +69,7 @@ export const recipeSchema = z
     student: studentSection,
     method: methodSection,
     prefer: preferSection.optional(),
+    diffusion: diffusionSection.optional(),
     train: trainSection.prefault({}),
     evaluate: evaluateSection,
     export: exportSection,
@@ -144,6 +146,12 @@ export function crossChecks(recipe: Recipe): Finding[] {
       path: ['data', 'graph'],
       message: `task ${recipe.task} has no graph`,
       fix: 'remove it, or set task: node-classify',
+    });
+  if (recipe.diffusion && recipe.task !== 'diffuse')
+    findings.push({
+      path: ['diffusion'],
+      message: `task ${recipe.task} has no noise levels`,
+      fix: 'remove the section, or set task: diffuse',
     });
   if (recipe.prefer && recipe.task !== 'prefer')
     findings.push({

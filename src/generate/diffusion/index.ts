@@ -1,0 +1,3 @@
+export * from './dpm-solver.ts';
+export * from './samplers.ts';
+export * from './timesteps.ts';
