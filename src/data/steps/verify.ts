@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type JsonSchema, validates } from '../../generate/json-schema.ts';
 import { runUntrusted, type SandboxOptions } from '../../util/node/sandbox.ts';
@@ -98,6 +99,9 @@ async function fault(text: string, record: TextRecord, v: Verifier): Promise<str
   }
 }
 
+/** Programs that are run at a time. */
+const TOGETHER = Math.max(1, Math.min(8, availableParallelism()));
+
 /** Rejection sampling: only texts that a verifier accepts are kept. */
 export const verifyStep = defineStep({
   name: 'verify',
@@ -118,10 +122,13 @@ export const verifyStep = defineStep({
   needs: [],
   async run(records, { field: name, by, perPrompt, mark }, { onProgress }) {
     const faults = new Map<TextRecord, string | undefined>();
-    let done = 0;
-    for (const r of records) {
-      faults.set(r, await fault(requireText(r, name, 'verify'), r, by));
-      onProgress?.(++done, records.length);
+    for (let from = 0; from < records.length; from += TOGETHER) {
+      const part = records.slice(from, from + TOGETHER);
+      const found = await Promise.all(part.map((r) => fault(requireText(r, name, 'verify'), r, by)));
+      part.forEach((r, i) => {
+        faults.set(r, found[i]);
+      });
+      onProgress?.(Math.min(from + TOGETHER, records.length), records.length);
     }
     const right = new Set(records.filter((r) => faults.get(r) === undefined));
     const rates = passRates(records, right);
