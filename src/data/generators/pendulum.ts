@@ -17,16 +17,18 @@ export const TORQUE_LIMIT = 12;
 /** Steps of an episode. */
 export const EPISODE = 100;
 
+const applied = (torque: number): number => Math.max(-TORQUE_LIMIT, Math.min(TORQUE_LIMIT, torque));
+
 /** One step of an inverted pendulum (semi-implicit Euler); torques are cut at ±{@link TORQUE_LIMIT}. */
 export function pendulumStep([angle, velocity]: PendulumState, torque: number): PendulumState {
-  const u = Math.max(-TORQUE_LIMIT, Math.min(TORQUE_LIMIT, torque));
+  const u = applied(torque);
   const next = velocity + DT * (GRAVITY * Math.sin(angle) - DAMPING * velocity + u);
   return [angle + DT * next, next];
 }
 
-/** 1 minus what it costs to be off upright, to move and to push; 0 and less once it has fallen (beyond 90°). */
+/** 1 minus what it costs to be off upright, to move and to push with the torque as applied; -1 once it has fallen (90°). */
 export const pendulumReward = ([angle, velocity]: PendulumState, torque: number): number =>
-  Math.abs(angle) > Math.PI / 2 ? -1 : 1 - angle ** 2 - 0.05 * velocity ** 2 - 0.001 * torque ** 2;
+  Math.abs(angle) > Math.PI / 2 ? -1 : 1 - angle ** 2 - 0.05 * velocity ** 2 - 0.001 * applied(torque) ** 2;
 
 /** Feedback gains of the linear-quadratic regulator around upright, by iterating the Riccati equation. */
 export function regulatorGains(): readonly [number, number] {
@@ -60,7 +62,7 @@ export function regulatorGains(): readonly [number, number] {
 export function pendulumExpert(std = 1): (state: PendulumState) => TorquePolicy {
   const [k, d] = regulatorGains();
   return ([angle, velocity]) => ({
-    mean: Math.max(-TORQUE_LIMIT, Math.min(TORQUE_LIMIT, -k * angle - d * velocity)),
+    mean: applied(-k * angle - d * velocity),
     std,
   });
 }
