@@ -1,5 +1,5 @@
 import { openReference } from '../data/sources/open.ts';
-import { isProblem } from '../data/types.ts';
+import { type Example, isProblem, type RawRow } from '../data/types.ts';
 import type { ServedModel } from '../run/served-model.ts';
 import { writeTexts } from '../run/write-texts.ts';
 import { DecantError } from '../util/errors.ts';
@@ -36,7 +36,7 @@ export async function predictCommand(
   const model = await openFolder(folder, flags, io);
   const all: unknown[] = [];
   const answer = answerOf(model, flags);
-  const say = async (inputs: string[]): Promise<void> => {
+  const say = async (inputs: Input[]): Promise<void> => {
     for (const row of await answer(inputs)) {
       if (output.json) all.push(row);
       else output.line(JSON.stringify(row));
@@ -44,7 +44,9 @@ export async function predictCommand(
   };
   try {
     if (texts.length > 0) await say([...texts]);
-    if (flags.file) for await (const part of readTexts(flags.file, flags.column, io)) await say(part);
+    if (flags.file && model.predictor?.kind === 'features')
+      for await (const part of readNumbers(flags.file, model.predictor.featureNames, io)) await say(part);
+    else if (flags.file) for await (const part of readTexts(flags.file, flags.column, io)) await say(part);
     if (output.json) output.result(all, () => '');
   } finally {
     await model.close();
@@ -52,23 +54,25 @@ export async function predictCommand(
 }
 
 /** What a model answers to texts: a class, a continuation, or a vector. */
-function answerOf(model: ServedModel, flags: Flags): (inputs: readonly string[]) => Promise<unknown[]> {
+function answerOf(model: ServedModel, flags: Flags): (inputs: readonly Input[]) => Promise<unknown[]> {
   const { predictor, language, embedder } = model;
   if (language)
-    return async (inputs) => {
+    return async (given) => {
+      const inputs = given as readonly string[];
       const { maxTokens, temperature, topP, seed, stop } = flags;
       const written = await writeTexts(language, inputs, { maxTokens, temperature, topP, seed, stop });
       return written.map((w, i) => ({ prompt: inputs[i], ...w }));
     };
   if (embedder)
-    return async (inputs) => {
+    return async (given) => {
+      const inputs = given as readonly string[];
       const { vectors } = await embedder.embed(inputs);
       return vectors.map((v, i) => ({ text: inputs[i], embedding: [...v] }));
     };
   return async (inputs) => {
     const found = await predictor!.predict(inputs, { topK: flags.top });
     return found.map(({ label, score, top }, i) => ({
-      text: inputs[i],
+      ...asked(inputs[i]),
       label,
       score,
       ...(flags.top && flags.top > 1 ? { top } : {}),
@@ -76,29 +80,61 @@ function answerOf(model: ServedModel, flags: Flags): (inputs: readonly string[])
   };
 }
 
-async function* readTexts(file: string, column: string | undefined, io: Io): AsyncGenerator<string[]> {
+/** A text, or a row of numbers. */
+type Input = string | Example;
+
+const asked = (input: Input) => (typeof input === 'string' ? { text: input } : { line: input.line });
+
+/** Rows of a file by batches; those that cannot be read are told and left out. */
+async function* usableRows(file: string, io: Io): AsyncGenerator<RawRow[]> {
   const set = await openReference(file, { baseDir: io.cwd, dataRoot: io.env.DECANT_DATA });
   const source = set.splits.test ?? Object.values(set.splits)[0];
   for await (const batch of source.batches()) {
-    const texts: string[] = [];
+    const rows: RawRow[] = [];
     for (const item of batch) {
-      if (isProblem(item)) {
+      if (isProblem(item))
         io.stderr.write(`${item.problem.file}:${item.problem.line}: ${item.problem.message} (left out)\n`);
-        continue;
-      }
-      const names = Object.keys(item.values);
+      else rows.push(item);
+    }
+    if (rows.length > 0) yield rows;
+  }
+}
+
+/** Rows of numbers: the named columns, or all of them. Errors: `data` for a column that is missing or no number. */
+async function* readNumbers(
+  file: string,
+  names: readonly string[] | undefined,
+  io: Io,
+): AsyncGenerator<Example[]> {
+  for await (const rows of usableRows(file, io))
+    yield rows.map(({ file, line, values }) => ({
+      file,
+      line,
+      features: Float32Array.from(names ?? Object.keys(values), (column) => {
+        const value = values[column];
+        const n = value === undefined || value === null || value === '' ? Number.NaN : Number(value);
+        if (Number.isFinite(n)) return n;
+        throw new DecantError('data', column in values ? 'is not a number' : 'there is no such column', {
+          at: `${file}:${line} ${column}`,
+          seen: value,
+          allowed: names?.join(', '),
+        });
+      }),
+    }));
+}
+
+async function* readTexts(file: string, column: string | undefined, io: Io): AsyncGenerator<string[]> {
+  for await (const rows of usableRows(file, io))
+    yield rows.map(({ file, line, values }) => {
+      const names = Object.keys(values);
       const name =
         column ?? USUAL_COLUMNS.find((n) => names.includes(n)) ?? (names.length === 1 ? names[0] : undefined);
-      if (name === undefined || !(name in item.values)) {
-        throw new DecantError('data', 'there is no such column', {
-          at: `${item.file}:${item.line}`,
-          seen: column ?? '(none given)',
-          allowed: names.join(', '),
-          fix: (column && didYouMean(column, names)) || 'name it with --column',
-        });
-      }
-      texts.push(String(item.values[name] ?? ''));
-    }
-    if (texts.length > 0) yield texts;
-  }
+      if (name !== undefined && name in values) return String(values[name] ?? '');
+      throw new DecantError('data', 'there is no such column', {
+        at: `${file}:${line}`,
+        seen: column ?? '(none given)',
+        allowed: names.join(', '),
+        fix: (column && didYouMean(column, names)) || 'name it with --column',
+      });
+    });
 }

@@ -54,6 +54,7 @@ export async function graphFromTables(nodes: Source, edges: Source): Promise<Gra
   return finishGraph({
     nodes: rows.length,
     features: columns.length,
+    columns,
     classes: names,
     labels,
     x,

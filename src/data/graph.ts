@@ -14,6 +14,8 @@ export interface GraphData {
   /** Each undirected edge once, u < v, no self loops [edges, 2]. */
   edges: Int32Array;
   split: Record<'train' | 'validation' | 'test', Int32Array>;
+  /** Names of the features, where they come from a table. */
+  columns?: string[];
   /** Names of the nodes. */
   ids: string[];
   /** Where each node stands: its line, or its place in a list from 1. */

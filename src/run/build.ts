@@ -53,6 +53,7 @@ export interface BuiltModel {
   readonly scale?: PixelScale;
   /** Mean and deviation of feature vectors. */
   readonly featureScale?: PixelScale;
+  readonly featureNames?: readonly string[];
   encode(examples: readonly Example[], buckets?: number): Encoded;
 }
 
@@ -62,6 +63,8 @@ export interface BuildInfo {
   /** Rows that vocabulary, lengths and pixel statistics are taken from. */
   readonly examples: readonly Example[];
   readonly baseDir: string;
+  /** Names of the features, where they are known. */
+  readonly featureNames?: readonly string[];
   /** How features are brought to one scale; default standardize. */
   readonly scale?: NodeScale;
   /** Where the settings stand in the recipe, for messages: `student` or `teacher`. */
@@ -106,7 +109,8 @@ export async function buildClassifier(settings: ModelSettings, info: BuildInfo):
         seen: settings.architecture,
         allowed: 'mlp',
       });
-    return { model, featureScale: scale, encode: (examples) => encodeFeatures(examples, scale) };
+    const { featureNames } = info;
+    return { model, featureScale: scale, featureNames, encode: (rows) => encodeFeatures(rows, scale) };
   }
   const texts = info.examples.map(textOf);
   const wanted = settings.tokenizer ?? tokenizerDefaults;

@@ -63,6 +63,7 @@ const inputFiles = (
         preprocessorConfig: {
           feature_mean: [...built.featureScale.mean],
           feature_std: [...built.featureScale.std],
+          ...(built.featureNames ? { feature_names: [...built.featureNames] } : {}),
         },
       }
     : {}),

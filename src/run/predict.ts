@@ -36,6 +36,8 @@ export interface PredictOptions {
 export interface Predictor {
   readonly classes: readonly string[];
   readonly kind: 'text' | 'image' | 'features';
+  /** Names of the numbers it reads, in order, where the folder has them. */
+  readonly featureNames?: readonly string[];
   /** Logits `[examples, classes]`. */
   logits(examples: readonly Example[]): Promise<NDArray>;
   predict(
@@ -78,7 +80,7 @@ export async function openPredictor(path: string, options: PredictOptions = {}):
     });
   const scales = folder.files.includes('preprocessor_config.json')
     ? await readScales(join(path, 'preprocessor_config.json'))
-    : {};
+    : ({} as Awaited<ReturnType<typeof readScales>>);
   const kind = tokenizer ? 'text' : session.inputNames.includes('pixel_values') ? 'image' : 'features';
   const inputsOf = (examples: readonly Example[]): Record<string, NDArray> => {
     if (tokenizer) {
@@ -87,7 +89,20 @@ export async function openPredictor(path: string, options: PredictOptions = {}):
     }
     const rows = Array.from({ length: examples.length }, (_, i) => i);
     if (scales.pixels && examples[0].image) return encodeImages(examples, scales.pixels).inputs(rows);
-    const width = examples[0].features?.length ?? 0;
+    const bare = examples.find((e) => !e.features);
+    if (bare)
+      throw new DecantError('data', 'this model reads numbers, not text', {
+        at: `${bare.file}:${bare.line}`,
+        fix: 'give a table with a column for each number: decant predict FOLDER --file rows.csv',
+      });
+    const width = scales.features?.mean.length ?? examples[0].features!.length;
+    const odd = examples.find((e) => e.features!.length !== width);
+    if (odd)
+      throw new DecantError('data', 'the model reads another number of features', {
+        at: `${odd.file}:${odd.line}`,
+        seen: odd.features!.length,
+        allowed: String(width),
+      });
     const asTheyAre = { mean: new Array<number>(width).fill(0), std: new Array<number>(width).fill(1) };
     return encodeFeatures(examples, scales.features ?? asTheyAre).inputs(rows);
   };
@@ -131,6 +146,7 @@ export async function openPredictor(path: string, options: PredictOptions = {}):
   return {
     classes: names,
     kind,
+    featureNames: scales.names,
     logits,
     async predict(inputs, { topK = options.topK ?? 1 } = {}) {
       const examples = inputs.map(
@@ -152,12 +168,17 @@ export async function openPredictor(path: string, options: PredictOptions = {}):
   };
 }
 
-/** How raw pixels or feature vectors were scaled in training. */
-export async function readScales(path: string): Promise<{ pixels?: PixelScale; features?: PixelScale }> {
-  const c = JSON.parse(await readFile(path, 'utf8')) as Record<string, number[] | undefined>;
+/** How raw pixels or feature vectors were scaled in training, and the names of the features. */
+export async function readScales(
+  path: string,
+): Promise<{ pixels?: PixelScale; features?: PixelScale; names?: string[] }> {
+  const c = JSON.parse(await readFile(path, 'utf8')) as Record<string, number[] | undefined> & {
+    feature_names?: string[];
+  };
   return {
     ...(c.image_mean && c.image_std ? { pixels: { mean: c.image_mean, std: c.image_std } } : {}),
     ...(c.feature_mean && c.feature_std ? { features: { mean: c.feature_mean, std: c.feature_std } } : {}),
+    ...(c.feature_names ? { names: c.feature_names } : {}),
   };
 }
 

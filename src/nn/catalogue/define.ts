@@ -37,7 +37,7 @@ export const define = <O>(a: {
 
 export const positive = z.int().positive();
 export const rate = z.number().min(0).lt(1);
-export const need = <K extends keyof ModelInfo>(info: ModelInfo, key: K): number => {
+export const need = <K extends Exclude<keyof ModelInfo, 'rowScale'>>(info: ModelInfo, key: K): number => {
   const v = info[key];
   if (v === undefined)
     throw new DecantError('internal', `the data did not give '${key}', which the model needs`);

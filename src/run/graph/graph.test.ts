@@ -2,6 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Io } from '../../cli/io.ts';
+import { predictCommand } from '../../cli/predict.ts';
 import { coPurchases } from '../../data/generators/co-purchases.ts';
 import { openGraph } from '../../data/sources/structured.ts';
 import type { Example } from '../../data/types.ts';
@@ -92,6 +94,18 @@ describe('a run on a graph of tables', () => {
       { out: join(dir, name), baseDir: dir, progress: createProgress({ mode: 'silent' }) },
     );
 
+  const predictNodes = async (folder: string, file: string): Promise<unknown[]> => {
+    const written: string[] = [];
+    const stdout = { write: (text: string) => written.push(text) > 0 };
+    const io = { stdout, stderr: stdout, stdin: {}, env: {}, cwd: '.' } as Io;
+    await predictCommand(folder, [], { file, dtype: 'fp32' }, io);
+    return written
+      .join('')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown);
+  };
+
   it('ends in an MLP that needs no graph, with a report by class', async () => {
     await go('run');
     const out = join(dir, 'run');
@@ -107,10 +121,19 @@ describe('a run on a graph of tables', () => {
     );
     const predictor = await openPredictor(join(out, 'model'));
     expect(predictor.kind).toBe('features');
+    expect(predictor.featureNames).toEqual(Array.from({ length: 8 }, (_, i) => `f${i + 1}`));
     const features = graph.x.slice(0, graph.features);
     const [answer] = await predictor.predict([{ file: 'new', line: 1, features }]);
     expect(graph.classes).toContain(answer.label);
+    await expect(predictor.predict(['a toy'])).rejects.toThrow(/input:1: this model reads numbers, not text/);
+    await expect(predictor.predict([{ file: 'new', line: 2, features: features.slice(1) }])).rejects.toThrow(
+      /new:2: the model reads another number of features; seen: 7; allowed: 8/,
+    );
     await predictor.close();
+    // by the names of its columns, whatever else stands in the table
+    const lines = await predictNodes(join(out, 'model'), join(dir, 'shop', 'nodes.csv'));
+    expect(lines).toHaveLength(graph.nodes);
+    expect(lines[0]).toMatchObject({ line: 2, label: answer.label });
   });
 
   it('refuses a batch that is a part of the graph, and a student that reads the graph', async () => {
