@@ -80,6 +80,7 @@ export async function runClassification(
     examples: transfer,
     baseDir: ctx.baseDir,
     scale: graph?.scale,
+    featureNames: graph?.whole.columns,
     at: 'student',
   });
   const form = classSignalForm(ctx, method, classes.length);
