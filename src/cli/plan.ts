@@ -2,12 +2,14 @@ import { resolve } from 'node:path';
 import type { DataReport } from '../data/report.ts';
 import { loadRecipe } from '../recipe/load.ts';
 import { isChecked, pairRecipe, type RecipePairing, requireMethod } from '../recipe/recipe-pairing.ts';
+import { rankingSection } from '../recipe/schema/data.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
 import { checkSettings } from '../run/settings-check.ts';
 import { runnerOf } from '../run/tasks.ts';
 import { loadCatalogue } from './catalogue.ts';
 import { checkData } from './inspect.ts';
 import type { Io } from './io.ts';
+import type { PlannedApi } from './plan-api.ts';
 import { type PlannedCost, planCost } from './plan-cost.ts';
 
 export interface PlanReport {
@@ -26,6 +28,8 @@ export interface PlanReport {
   rowsSeen: number;
   /** Sizes of the models and a rough time; what is not known before the run is absent. */
   cost: PlannedCost;
+  /** Teachers behind an API: what they will be asked, and with `ask` what they can do. */
+  api?: PlannedApi[];
   /** What the check itself took. */
   seconds: number;
 }
@@ -33,7 +37,7 @@ export interface PlanReport {
 /** Checks a recipe and its data without training anything. */
 export async function planRecipe(
   file: string,
-  flags: { set?: string[]; full?: boolean },
+  flags: { set?: string[]; full?: boolean; askTeacher?: boolean },
   io: Io,
 ): Promise<PlanReport> {
   const started = performance.now();
@@ -67,9 +71,17 @@ export async function planRecipe(
     steps,
     rowsSeen,
     cost: await planCost(counted, report, steps, loaded.baseDir),
+    api: await plannedApi(recipe, report, { baseDir: loaded.baseDir, env: io.env, ask: flags.askTeacher }),
     seconds: (performance.now() - started) / 1000,
   };
 }
+
+async function plannedApi(...given: Parameters<PlanApi>): ReturnType<PlanApi> {
+  const kind = given[0].teacher?.kind as string | undefined;
+  if (kind !== 'api' && kind !== 'several') return undefined;
+  return (await import('./plan-api.ts')).planApi(...given);
+}
+type PlanApi = typeof import('./plan-api.ts').planApi;
 
 /** Output maps are as long as a vocabulary; that they exist is what matters here. */
 const forJson = (pairing: RecipePairing): RecipePairing =>
@@ -77,7 +89,12 @@ const forJson = (pairing: RecipePairing): RecipePairing =>
 
 /** A graph is one batch: all its nodes in every update, of the student as of the teacher. */
 function inOneBatch(recipe: Recipe, report: DataReport): Recipe {
-  const rows = (report.splits.train?.kept ?? 0) + (report.splits.unlabeled?.kept ?? 0);
+  const kept = (split: string): number => report.splits[split]?.kept ?? 0;
+  // a ranker's rows are lists: exact where every query has one relevant document, else at most so many
+  const rows =
+    recipe.task === 'rank'
+      ? kept('train') * rankingSection.parse(recipe.data.ranking ?? {}).lists
+      : kept('train') + kept('unlabeled');
   const whole = <T extends { batchSize: number }>(train: T): T => ({
     ...train,
     batchSize: Math.max(1, rows),

@@ -8,6 +8,7 @@ export const addPlan: AddCommand = (program, io) =>
     .description('check a recipe and its data, and say what a run would do, without training')
     .argument('<recipe>', 'the recipe, a YAML file')
     .option('-s, --set <path=value>', 'set a key of the recipe, for example train.epochs=3', collect)
+    .option('--ask-teacher', 'ask a teacher behind an API a few short questions, to see what it can do')
     .option('--full', 'also look for near-duplicates, as the run does')
     .addHelpText(
       'after',
@@ -16,25 +17,32 @@ export const addPlan: AddCommand = (program, io) =>
         ['decant plan recipe.yaml --set seeds=[1,2,3]', 'with a change'],
       ),
     )
-    .action(async (recipe: string, flags: { set?: string[]; full?: boolean; json?: boolean }) => {
-      const { planRecipe } = await import('../plan.ts');
-      const { showData } = await import('../show-data.ts');
-      const { showCost } = await import('../show-cost.ts');
-      const { showPairing } = await import('../show-pairing.ts');
-      const out = createOutput(io, flags);
-      const plan = await planRecipe(recipe, flags, io);
-      for (const line of plan.migrated) out.note(`note: this recipe is of an old version: ${line}`);
-      out.result(plan, () =>
-        [
-          `${plan.recipe}: valid, hash ${plan.hash.slice(0, 12)}`,
-          showData(plan.data, out.colour),
-          ...(plan.pairing ? ['', showPairing(plan.pairing)] : []),
-          '',
-          `method ${plan.method}: ${plan.steps.toLocaleString('en-US')} updates of the student for each of ${plan.seeds.length} seed${plan.seeds.length === 1 ? '' : 's'}`,
-          ...showCost(plan.cost),
-          out.colour.dim(
-            `checked in ${plan.seconds.toFixed(2)} s${flags.full ? '' : '; near-duplicates are looked for in the run, or with --full'}`,
-          ),
-        ].join('\n'),
-      );
-    });
+    .action(
+      async (
+        recipe: string,
+        flags: { set?: string[]; full?: boolean; askTeacher?: boolean; json?: boolean },
+      ) => {
+        const { planRecipe } = await import('../plan.ts');
+        const { showData } = await import('../show-data.ts');
+        const { showCost } = await import('../show-cost.ts');
+        const { showApi } = await import('../plan-api.ts');
+        const { showPairing } = await import('../show-pairing.ts');
+        const out = createOutput(io, flags);
+        const plan = await planRecipe(recipe, flags, io);
+        for (const line of plan.migrated) out.note(`note: this recipe is of an old version: ${line}`);
+        out.result(plan, () =>
+          [
+            `${plan.recipe}: valid, hash ${plan.hash.slice(0, 12)}`,
+            showData(plan.data, out.colour),
+            ...(plan.pairing ? ['', showPairing(plan.pairing)] : []),
+            '',
+            `method ${plan.method}: ${plan.steps.toLocaleString('en-US')} updates of the student for each of ${plan.seeds.length} seed${plan.seeds.length === 1 ? '' : 's'}`,
+            ...showCost(plan.cost),
+            ...showApi(plan.api ?? []),
+            out.colour.dim(
+              `checked in ${plan.seconds.toFixed(2)} s${flags.full ? '' : '; near-duplicates are looked for in the run, or with --full'}`,
+            ),
+          ].join('\n'),
+        );
+      },
+    );

@@ -52,22 +52,16 @@ const INSTRUCTION =
 
 const MEMBER = 'label';
 
-/**
- * A classifier behind an endpoint: one question per text, with the list of classes and, where the endpoint obeys it, a
- * JSON schema. Logits are log-probabilities over the classes: from the answer's token log-probabilities where the
- * endpoint gives them, else {@link LABEL_PROBABILITY} for the class that was written. Examples that the server refuses
- * or answers outside the list get equal probabilities and are listed in `failed`; those whose every attempt failed on
- * the way are an error (`teacher`), after all others are answered and kept.
- */
-export function apiClassifier(
-  client: ApiClient,
+/** How a text is asked about: its question, and the member of the JSON answer that holds the class. */
+export function classifierQuestion(
+  model: string,
   capabilities: Capabilities,
   settings: ClassifierSettings,
-): ApiClassifier {
+): { question: (example: Example) => Question<WrittenAnswer>; member: string | undefined } {
   const { classes } = settings;
   const longest = Math.max(...classes.map((c) => Buffer.byteLength(c, 'utf8')));
   const sampling = {
-    model: client.model,
+    model,
     temperature: settings.temperature ?? 0,
     maxTokens: settings.maxTokens ?? longest + 16,
     topLogprobs: Math.min(settings.topLogprobs ?? 20, capabilities.topk) || undefined,
@@ -123,6 +117,23 @@ export function apiClassifier(
       },
     };
   };
+  return { question, member };
+}
+
+/**
+ * A classifier behind an endpoint: one question per text, with the list of classes and, where the endpoint obeys it, a
+ * JSON schema. Logits are log-probabilities over the classes: from the answer's token log-probabilities where the
+ * endpoint gives them, else {@link LABEL_PROBABILITY} for the class that was written. Examples that the server refuses
+ * or answers outside the list get equal probabilities and are listed in `failed`; those whose every attempt failed on
+ * the way are an error (`teacher`), after all others are answered and kept.
+ */
+export function apiClassifier(
+  client: ApiClient,
+  capabilities: Capabilities,
+  settings: ClassifierSettings,
+): ApiClassifier {
+  const { classes } = settings;
+  const { question, member } = classifierQuestion(client.model, capabilities, settings);
   const failed: { example: Example; problem: string }[] = [];
   const label = async (example: Example): Promise<Labelled> => {
     const answer = await client.ask(question(example));

@@ -2,7 +2,13 @@
 
 export { type BatchImport, readBatchFile, writeBatchFile } from './batch-file.ts';
 export { type Capabilities, probe, probeEmbeddings, signalsOf } from './capabilities.ts';
-export { type ApiClassifier, apiClassifier, type ClassifierSettings, logitsOf } from './classify.ts';
+export {
+  type ApiClassifier,
+  apiClassifier,
+  type ClassifierSettings,
+  classifierQuestion,
+  logitsOf,
+} from './classify.ts';
 export { type Answer, type ApiClient, type ClientOptions, createApiClient } from './client.ts';
 export {
   type AnswerSchema,
