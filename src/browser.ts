@@ -7,6 +7,7 @@ export { type Compiled, compile, compileWith } from './engine/compile.ts';
 export type { Engine, Executable } from './engine/engine.ts';
 export { createReferenceEngine } from './engine/reference/engine.ts';
 export { readModelFolder, writeModelFolder } from './export/folder.ts';
+export * as diffusion from './generate/diffusion/index.ts';
 export * from './generate/index.ts';
 export * as graph from './graph/index.ts';
 export * as losses from './losses/index.ts';

@@ -1,4 +1,3 @@
-import type { Engine } from '../../engine/engine.ts';
 import { type NDArray, ndarray } from '../../graph/index.ts';
 import type { DiffusionSetting } from '../../losses/diffusion/setting.ts';
 import { callingObjective, callParams } from '../../methods/calls.ts';
@@ -67,7 +66,6 @@ export const sameParams = (a: AnyModel, b: AnyModel): boolean => {
 
 /** One training out of the rounds of a method: objective and first weights. */
 export interface RoundSpec {
-  readonly engine: Engine;
   readonly model: AnyModel;
   readonly method: Method;
   readonly config: unknown;

@@ -18,7 +18,7 @@ import { sampleMetrics } from './metrics.ts';
 import { buildBackbone, sectionOf, settingOf, takesRows } from './models.ts';
 import { type DrawnArm, measuredArm, sampleHeadline, samplePanels } from './report.ts';
 import { sampleForm } from './samples.ts';
-import { trainGenerative } from './train.ts';
+import { trainGenerative, tryLoss } from './train.ts';
 
 interface TrainedTeacher {
   kind: string;
@@ -55,6 +55,9 @@ export async function runDiffusion(ctx: RunContext, method: Method, config: unkn
   const source = data.report.splits.train?.source;
 
   const teacherRows = data.splits.teacher?.items ? form.encode(data.splits.teacher.items) : rows;
+  const some = takeRows(rows, [0]);
+  const tried = method.calls!.data === 'rows' ? sampleSource(some) : emptySource(1);
+  await tryLoss({ model, method, config, setting, source: tried }, teacherModel);
   const diffusion = denoising.config.parse({ steps: section.steps });
   const teacher = await trainGenerative(ctx, {
     name: 'teacher',

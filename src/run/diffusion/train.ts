@@ -3,10 +3,12 @@ import type { NDArray } from '../../graph/index.ts';
 import type { DiffusionSetting } from '../../losses/diffusion/setting.ts';
 import { callingObjective } from '../../methods/calls.ts';
 import type { Method } from '../../methods/method.ts';
-import type { AnyModel } from '../../nn/model.ts';
+import { type AnyModel, init } from '../../nn/model.ts';
 import type { Params } from '../../nn/params.ts';
+import { sgd } from '../../optim/index.ts';
 import type { BatchSource } from '../../train/batches.ts';
 import type { TrainSettings } from '../../train/job.ts';
+import { buildStep, initialState } from '../../train/step-graph.ts';
 import { type Arm, trainArm } from '../arm.ts';
 import type { RunContext } from '../context.ts';
 import { drawModel, drawSamples, normalNoise } from './draw.ts';
@@ -44,7 +46,6 @@ export async function trainGenerative(
   for (const [i, config] of rounds.entries()) {
     const last = i === rounds.length - 1;
     const start = roundStart({
-      engine: ctx.engine,
       model: arm.model,
       method: arm.method,
       config,
@@ -70,6 +71,20 @@ export async function trainGenerative(
     teacher = trained;
   }
   return { ...trained!, seconds };
+}
+
+/** Builds the method's step once without running it: settings that do not fit are told before a teacher is trained. */
+export async function tryLoss(
+  arm: Pick<GenerativeArm, 'model' | 'method' | 'config' | 'setting' | 'source'>,
+  teacherModel: AnyModel,
+): Promise<void> {
+  const teacher = { model: teacherModel, params: init(teacherModel, 0) };
+  const options = { optimizer: sgd({}), clip: 0, accumulate: false };
+  for (const config of roundsOf(arm.method, arm.config)) {
+    const { objective, params } = roundStart({ ...arm, config, teacher, seed: 0 });
+    const batch = await arm.source.collate([0, 0]);
+    buildStep(objective, initialState(objective, params, options), batch, options, 'step');
+  }
 }
 
 /** Distance of samples to held-out ones, where the settings ask for the best weights. */
