@@ -51,6 +51,7 @@ export async function labelCommand(source: string, flags: LabelFlags, io: Io): P
       estimate: flags.estimate,
       writeBatch: file(flags.writeBatch),
       readBatch: file(flags.readBatch),
+      byBatch: flags.batch,
       probabilities: flags.probabilities,
       stopRequested: () => interrupt.requested,
       onProgress: (done) => task?.update({ done }),

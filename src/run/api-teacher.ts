@@ -1,12 +1,15 @@
 import { join, resolve } from 'node:path';
 import type { TextTeacher } from '../data/steps/step.ts';
+import type { Example } from '../data/types.ts';
 import {
   type ApiClassifier,
+  answerByBatch,
   apiClassifier,
   apiTextTeacher,
   type Budget,
   type Capabilities,
   createApiClient,
+  type Endpoint,
   endpointOf,
   type Ledger,
   openLedger,
@@ -35,9 +38,11 @@ export interface ApiTeacherSettings {
   retries?: number;
   budget?: Budget;
   prices?: string;
+  transport?: 'requests' | 'batch';
 }
 
 export interface OpenedApiTeacher {
+  readonly endpoint: Endpoint;
   readonly classifier: ApiClassifier;
   readonly capabilities: Capabilities;
   readonly ledger: Ledger;
@@ -86,7 +91,7 @@ export async function openApiTeacher(
       maxTokens: settings.maxTokens,
       topLogprobs: wanted,
     });
-    return { classifier, capabilities, ledger, prices };
+    return { endpoint, classifier, capabilities, ledger, prices };
   } catch (error) {
     ledger.close();
     throw error;
@@ -137,7 +142,7 @@ export async function runApiTeacher(
   settings = ctx.recipe.teacher as unknown as ApiTeacherSettings,
   ledgerFile = 'ledger.jsonl',
 ): Promise<Teacher> {
-  const { classifier, capabilities, ledger, prices } = await openApiTeacher(settings, {
+  const { endpoint, classifier, capabilities, ledger, prices } = await openApiTeacher(settings, {
     classes,
     store: ctx.signals,
     ledger: join(ctx.folder.path, ledgerFile),
@@ -145,8 +150,23 @@ export async function runApiTeacher(
     env: process.env,
   });
   ctx.journal.event('teacher', { name: classifier.name, capabilities });
+  const byBatch = settings.transport === 'batch' && {
+    // all rows at once: a batch takes as long for one question as for thousands
+    batch: Number.MAX_SAFE_INTEGER,
+    async logits(examples: readonly Example[]) {
+      await answerByBatch(examples.map(classifier.question), {
+        endpoint,
+        client: classifier.client,
+        ledger,
+        folder: ctx.folder.path,
+        stopRequested: ctx.stopRequested,
+      });
+      return classifier.logits!(examples);
+    },
+  };
   return {
     ...classifier,
+    ...byBatch,
     spent: () => {
       const { requests, tokens, money } = ledger.totals();
       return { requests, tokens, ...(prices ? { money, currency: prices.currency } : {}) };

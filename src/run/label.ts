@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Example } from '../data/types.ts';
 import {
+  answerByBatch,
   type Capabilities,
   costOf,
   type LedgerTotals,
@@ -30,6 +31,8 @@ export interface LabelOptions {
   estimate?: boolean;
   /** Write what is still to be asked as the input file of a batch; ask for nothing. */
   writeBatch?: string;
+  /** Have what is still to be asked answered through the provider's batch endpoint. */
+  byBatch?: boolean;
   /** First take the answers of a batch's output file. */
   readBatch?: string;
   /** Write the probabilities of all classes too. */
@@ -67,7 +70,7 @@ export async function labelTexts(examples: readonly Example[], options: LabelOpt
   mkdirSync(options.folder, { recursive: true });
   const store = openSignalStore(join(options.folder, 'signals'), { write: true });
   try {
-    const { classifier, capabilities, ledger, prices } = await openApiTeacher(options.teacher, {
+    const { endpoint, classifier, capabilities, ledger, prices } = await openApiTeacher(options.teacher, {
       ...options,
       store,
       ledger: join(options.folder, 'ledger.jsonl'),
@@ -91,6 +94,15 @@ export async function labelTexts(examples: readonly Example[], options: LabelOpt
         result.batch = await writeBatchFile(options.writeBatch, client, questions);
         return result;
       }
+      if (options.byBatch)
+        await answerByBatch(questions, {
+          endpoint,
+          client,
+          ledger,
+          folder: options.folder,
+          stopRequested: options.stopRequested,
+          onProgress: options.onProgress,
+        });
       if (options.estimate) return { ...result, estimate: estimateOf(questions, client, prices) };
       const rows: string[] = [];
       const problems: string[] = [];

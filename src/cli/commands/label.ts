@@ -20,6 +20,7 @@ export interface LabelFlags {
   estimate?: boolean;
   writeBatch?: string;
   readBatch?: string;
+  batch?: boolean;
   json?: boolean;
 }
 
@@ -49,6 +50,7 @@ export const addLabel: AddCommand = (program, io) =>
     .option('--prices <file>', 'price table, YAML or JSON')
     .option('--probabilities', 'write the probabilities of all classes')
     .option('--estimate', 'say what it would take, ask for nothing')
+    .option('--batch', "ask through the provider's batch endpoint: cheaper, answered within a day")
     .option(
       '--write-batch <file>',
       "write what is still to be asked as the input file of OpenAI's batch endpoint",

@@ -98,6 +98,10 @@ const api = z
       .optional()
       .describe('the run stops asking before it spends more'),
     prices: z.string().optional().describe('price table, a YAML or JSON file'),
+    transport: z
+      .enum(['requests', 'batch'])
+      .default('requests')
+      .describe('requests answered at once, or the batch endpoint of the provider: cheaper, within a day'),
     store,
   })
   .describe('a model behind an HTTP interface');

@@ -1,5 +1,6 @@
 /** Teachers behind an HTTP interface; docs/api-teachers.md. */
 
+export { answerByBatch } from './batch.ts';
 export { type BatchImport, readBatchFile, writeBatchFile } from './batch-file.ts';
 export { type Capabilities, probe, probeEmbeddings, signalsOf } from './capabilities.ts';
 export {

@@ -28,7 +28,7 @@ export interface TestServerOptions {
   schema?: boolean;
 }
 
-interface ChatBody {
+export interface ChatBody {
   model: string;
   messages: { role: string; content: string }[];
   logprobs?: boolean;
@@ -96,7 +96,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   };
 }
 
-function answer(json: ChatBody, text: string): unknown {
+export function answer(json: ChatBody, text: string): unknown {
   const properties = json.response_format?.json_schema?.schema.properties;
   const [member, { enum: classes }] = Object.entries(properties ?? { '': { enum: ['red', 'blue'] } })[0];
   const label = trueClass(text, classes);
