@@ -93,6 +93,16 @@ const suggestions: Record<Task, Suggestion> = {
 const quote = (value: string): string =>
   /^[\w./:@-]+$/.test(value) && !/^(true|false|null|~|[-+.\d]+)$/.test(value) ? value : JSON.stringify(value);
 
+/** A first method: for preferences DPO, after supervised training on the better responses. */
+function methodLines(task: Task, teacher: InitAnswers['teacher']): string {
+  if (task !== 'prefer') return `method: ${teacher === 'none' ? 'supervised' : 'kd'}  # see decant methods`;
+  return `prefer:
+  sft: {epochs: 3, optimizer: {lr: 5.0e-4}}  # first learn the better responses; leave out for a student that can write
+  reference: ${teacher === 'none' ? 'start' : 'teacher'}                     # what preferences are relative to: start, teacher or moving
+
+method: dpo                            # or adpo; see decant methods`;
+}
+
 /** A commented recipe for three answers. Errors: `usage` for a teacher that is none of the kinds. */
 export function initRecipe({ task, data, teacher }: InitAnswers): string {
   const s = suggestions[task];
@@ -119,7 +129,7 @@ ${teacherSection(teacher, s)}student:
   architecture: ${s.student.architecture}
   options: ${s.student.options}
 
-method: ${teacher === 'none' ? 'supervised' : 'kd'}  # see decant methods
+${methodLines(task, teacher)}
 
 train:
   epochs: ${s.epochs}

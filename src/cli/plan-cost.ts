@@ -144,7 +144,15 @@ function seconds(
     STEP + PER_PARAMETER * m.parameters + 3 * PER_MULTIPLICATION * m.multiplications * rows;
   const { batchSize, accumulate } = recipe.train;
   const arms = recipe.evaluate.baselines.withoutTeacher ? 2 : 1;
-  let total = recipe.seeds.length * arms * steps * step(student!, batchSize * accumulate);
+  // a step on preferences runs the student on each of a row's responses, two of pairs
+  const rows = batchSize * accumulate * (recipe.task === 'prefer' ? 2 : 1);
+  let total = recipe.seeds.length * arms * steps * step(student!, rows);
+  const { sft } = recipe.prefer ?? {};
+  if (sft) {
+    const own = sft.batchSize * sft.accumulate;
+    const before = sft.steps ?? Math.ceil(kept('train') / own) * (sft.epochs ?? 10);
+    total += recipe.seeds.length * before * step(student!, own);
+  }
   if (teacher) {
     const asked = kept('train') + kept('unlabeled') + kept('test');
     total += asked * (2e-5 + PER_MULTIPLICATION * teacher.multiplications);

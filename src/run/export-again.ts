@@ -11,6 +11,8 @@ import { createInference } from '../nn/inference.ts';
 import { type Encoded, encodeFeatures, encodeImages, encodeTexts } from '../train/encoded.ts';
 import { inferAll } from '../train/infer.ts';
 import { tokenRows } from '../train/language.ts';
+import { withoutReference } from '../train/policy.ts';
+import { goodResponse } from '../train/preference.ts';
 import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
 import { type LoraSettings, plainParams } from './adapt.ts';
@@ -65,11 +67,12 @@ export async function exportAgain(
 
   const folder = await readModelFolder(diskFolder(paths.model), ['config', 'tokenizer']);
   const model = modelFromConfig(folder.config!);
-  const params = plainParams(model, options.lora, publishedParams(checkpoint.arrays));
+  const params = plainParams(model, options.lora, withoutReference(publishedParams(checkpoint.arrays)));
   if (isDecoder(model)) {
     const tokenizer = createTokenizer(folder.tokenizer!, folder.tokenizerConfig);
     const maxLength = Number(folder.tokenizerConfig?.model_max_length ?? model.maxLength);
-    const rows = tokenRows(options.sample, { tokenizer, maxLength });
+    const sample = options.sample.map((e) => ({ ...e, response: e.response ?? goodResponse(e) }));
+    const rows = tokenRows(sample, { tokenizer, maxLength });
     const engine = createNodeEngine();
     try {
       const done = await writeCheckedDecoder(

@@ -20,7 +20,8 @@ import {
 import { logMass } from '../../losses/numerics.ts';
 import { maskedMean } from '../../losses/reduce.ts';
 import type { CaseReader, Vector } from '../../losses/vectors/index.ts';
-import { type AdpoInput, type AdpoOptions, adpo, adpoTargets, adpoTau, adpoTerms } from './adpo.ts';
+import { adpo } from './adpo.ts';
+import { type AdpoInput, type AdpoOptions, adpoTargets, adpoTau, adpoTerms } from './adpo-terms.ts';
 
 const METHOD = 'adpo';
 const options = (given: Record<string, unknown>): AdpoOptions => adpo.config.parse(given);

@@ -12,6 +12,7 @@ import { curves, dataFacts, environment } from '../classify-report.ts';
 import type { RunContext } from '../context.ts';
 import { exportWriter } from '../generate-export.ts';
 import { sampleTexts } from '../generate-samples.ts';
+import { sourceOf } from '../generate-teacher.ts';
 import { type PolicyRun, type PreferenceJob, preferenceJob } from './job.ts';
 import { measurePolicies } from './measure.ts';
 import { policyComparisons, policyHeadline, preferenceMetrics } from './report.ts';
@@ -97,7 +98,7 @@ async function policyRun(ctx: RunContext, job: PreferenceJob, seed: number, i: n
       title: `supervised start${counted}`,
       start,
       settings: sft as unknown as TrainSettings,
-      source: languageSource(good),
+      source: sourceOf(good, job, sft),
       depends: job.depends,
     });
     start = trained.params;
