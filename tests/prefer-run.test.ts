@@ -124,7 +124,11 @@ describe('task prefer', () => {
 
   it('takes single responses, with mismatched ones for the reference point of KTO', async () => {
     const r = await go(
-      recipe({ data: 'singles', method: { name: 'dpo', options: { loss: 'kto', beta: 0.5 } } }),
+      recipe({
+        data: 'singles',
+        method: { name: 'dpo', options: { loss: 'kto', beta: 0.5 } },
+        prefer: { reference: 'moving', decay: 0.99 },
+      }),
     );
     expect(figure(r, 'distilled', 'accuracy')).toBeGreaterThan(0.8);
     expect(figure(r, 'distilled', 'chosenDrift')).toBeGreaterThan(figure(r, 'distilled', 'rejectedDrift'));

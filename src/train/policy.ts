@@ -92,7 +92,7 @@ export function preferencePolicy(
 
 /**
  * A policy with a reference that follows it: reference ← decay · reference + (1 - decay) · policy after every step. Adds
- * the outputs `reference` and, where the policy gives `tokenLogp`, `referenceTokens`.
+ * the outputs `reference` and, of a policy that gives them, `referenceTokens` and `mismatchedReference`.
  */
 export function followed(policy: AnyModel, decay: number): AnyModel {
   const frozen: ParamSpecs = Object.fromEntries(
@@ -112,6 +112,7 @@ export function followed(policy: AnyModel, decay: number): AnyModel {
         ...own,
         reference: stopGradient(kept.logp),
         ...(kept.tokenLogp ? { referenceTokens: stopGradient(kept.tokenLogp) } : {}),
+        ...(kept.mismatched ? { mismatchedReference: stopGradient(kept.mismatched) } : {}),
       };
     },
   };

@@ -25,6 +25,7 @@ const PIPELINES: Record<string, string> = {
   'image-classify': 'image-classification',
   'node-classify': 'tabular-classification',
   generate: 'text-generation',
+  prefer: 'text-generation',
   embed: 'feature-extraction',
   rank: 'text-ranking',
 };

@@ -44,7 +44,7 @@ export interface Responses {
 export function responsesOf({ student, columns, teacher }: LossInput): Responses {
   const { logp, length } = student;
   const there = columns[column.present];
-  const beside = columns[column.mismatchedReference];
+  const beside = student.mismatchedReference ?? columns[column.mismatchedReference];
   return {
     logp,
     length,
