@@ -5,14 +5,20 @@ import { channels, chatter, matters, things } from './faq-vocabulary.ts';
 
 /** Options of `builtin:faq-search`. */
 export const faqSearchOptions = z.strictObject({
-  train: z.int().positive().default(1500).describe('questions with the one article that somebody opened'),
+  train: z.int().positive().default(300).describe('questions with the one article that somebody opened'),
+  history: z
+    .int()
+    .nonnegative()
+    .default(2000)
+    .describe('questions of the past with the article opened, which only the teacher learns from'),
+  queries: z.int().nonnegative().default(3000).describe('questions of which nothing is known'),
   validation: z.int().nonnegative().default(100).describe('graded questions for tuning'),
   test: z.int().positive().default(300).describe('graded questions for the final figures'),
   formal: z
     .number()
     .min(0)
     .max(1)
-    .default(0.25)
+    .default(0.4)
     .describe('chance that a question names a thing, a matter or a place in the words of the articles'),
   typos: z.number().min(0).max(1).default(0.03).describe('chance that a word of a question is misspelt'),
   misplaced: z
@@ -40,7 +46,7 @@ interface Article {
 export function faqSearch(options: FaqSearchOptions): GeneratedSet {
   const o = faqSearchOptions.parse(options);
   const articles = everyArticle();
-  const rows = (split: 'train' | 'validation' | 'test') => (): Record<string, unknown>[] => {
+  const rows = (split: 'train' | 'history' | 'validation' | 'test') => (): Record<string, unknown>[] => {
     const rng = createRng(`faq-search/${o.seed}/${split}`);
     return Array.from({ length: o[split] }, (_, i) => {
       const about = rng.pick(articles);
@@ -49,7 +55,7 @@ export function faqSearch(options: FaqSearchOptions): GeneratedSet {
       const judged = articles
         .map((a) => ({ a, grade: gradeOf(a, about, place) }))
         .filter(({ grade }) => grade > 0);
-      if (split === 'train') {
+      if (split === 'train' || split === 'history') {
         // what was clicked: mostly the right article, now and then a near one
         const near = judged.filter(({ a, grade }) => grade < 3 && a.thing === about.thing);
         const clicked = near.length > 0 && rng.uniform() < o.misplaced ? rng.pick(near).a : about;
@@ -61,8 +67,13 @@ export function faqSearch(options: FaqSearchOptions): GeneratedSet {
   return {
     splits: {
       train: rows('train'),
+      history: rows('history'),
       validation: rows('validation'),
       test: rows('test'),
+      queries: () => {
+        const rng = createRng(`faq-search/${o.seed}/queries`);
+        return Array.from({ length: o.queries }, () => ({ query: question(rng.pick(articles), o, rng)[0] }));
+      },
       documents: () => articles.map((a) => ({ document: a.text })),
     },
     columns: { query: 'query', document: 'document', relevance: 'relevance', group: 'query_id' },

@@ -40,11 +40,14 @@ export const relevantTo = (q: RankQuery): number[] => [...q.grades].filter(([, g
 export async function prepareCollection(recipe: Recipe, options: PrepareOptions): Promise<RankData> {
   let spec = dataSpecOf(recipe);
   if (!spec.unlabeled) {
-    // a set that has documents beside its judged pairs brings them along
-    const first = Array.isArray(spec.train.source) ? spec.train.source[0] : spec.train.source;
-    const set = await createOpener(spec, options)(first.replace(/#[A-Za-z0-9_-]+$/, ''));
-    if (set.splits.documents)
-      spec = { ...spec, unlabeled: { source: `${first.replace(/#[A-Za-z0-9_-]+$/, '')}#documents` } };
+    // a set that has documents, and queries that nobody judged, beside its judged pairs brings them along
+    const name = (Array.isArray(spec.train.source) ? spec.train.source[0] : spec.train.source).replace(
+      /#[A-Za-z0-9_-]+$/,
+      '',
+    );
+    const { splits } = await createOpener(spec, options)(name);
+    const own = ['documents', 'queries'].filter((split) => splits[split]);
+    if (own.length > 0) spec = { ...spec, unlabeled: { source: own.map((split) => `${name}#${split}`) } };
   }
   const data = await prepareData(spec, options);
   return { ...data, collection: collectionOf(data) };

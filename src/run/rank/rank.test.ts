@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { env, pipeline } from '@huggingface/transformers';
 import { afterAll, describe, expect, it } from 'vitest';
 import { heldSet } from '../../data/example-set.ts';
 import { faqSearch } from '../../data/generators/faq-search.ts';
@@ -189,5 +190,16 @@ describe('a run', () => {
     const { vectors } = await embedder.embed(['get rid of my plastic', 'stocks']);
     expect(vectors.map((v) => v.length)).toEqual([8, 8]);
     await embedder.close();
+    // and other programs read the same vectors
+    env.localModelPath = join(dir, 'from-folder');
+    env.allowRemoteModels = false;
+    const extract = await pipeline('feature-extraction', 'model', { dtype: 'fp32' });
+    const out = await extract(['get rid of my plastic', 'stocks'], { pooling: 'mean', normalize: true });
+    expect(out.dims).toEqual([2, 8]);
+    vectors
+      .flatMap((v) => [...v])
+      .forEach((x, i) => {
+        expect(out.data[i]).toBeCloseTo(x, 5);
+      });
   }, 180_000);
 });
