@@ -3,8 +3,10 @@ import type { TextTeacher } from '../data/steps/step.ts';
 import type { Example } from '../data/types.ts';
 import {
   type ApiClassifier,
+  type ApiClient,
   answerByBatch,
   apiClassifier,
+  apiEmbedder,
   apiTextTeacher,
   type Budget,
   type Capabilities,
@@ -16,10 +18,12 @@ import {
   type PriceTable,
   priceOf,
   probe,
+  probeEmbeddings,
   readPrices,
 } from '../teachers/api/index.ts';
 import type { SignalStore } from '../teachers/store/index.ts';
 import type { Teacher } from '../teachers/teacher.ts';
+import { DecantError } from '../util/errors.ts';
 import type { RunContext } from './context.ts';
 
 /** `teacher: { kind: api }`, as the recipe's schema leaves it. */
@@ -98,8 +102,8 @@ export async function openApiTeacher(
   }
 }
 
-/** The API teacher of a run as one that writes text, with the same store and ledger; `prompt` is its system message. */
-export async function runApiWriter(ctx: RunContext): Promise<TextTeacher & { close(): Promise<void> }> {
+/** A client with the run's store and ledger. */
+function runClient(ctx: RunContext): { client: ApiClient; ledger: Ledger; settings: ApiTeacherSettings } {
   const settings = ctx.recipe.teacher as unknown as ApiTeacherSettings;
   const endpoint = endpointOf(settings, process.env);
   const prices =
@@ -109,26 +113,53 @@ export async function runApiWriter(ctx: RunContext): Promise<TextTeacher & { clo
     price: priceOf(prices, settings.model),
     currency: prices?.currency,
   });
+  const { model, concurrency, timeout, retries } = settings;
+  const client = createApiClient({
+    endpoint,
+    model,
+    store: ctx.signals,
+    ledger,
+    concurrency,
+    timeout,
+    retries,
+  });
+  return { client, ledger, settings };
+}
+
+/** Closes the ledger and writes its totals down. */
+const closing = (ctx: RunContext, ledger: Ledger) => async (): Promise<void> => {
+  ctx.journal.event('teacher-cost', { ...ledger.totals() });
+  ledger.close();
+};
+
+/** The API teacher of a run as one that writes text, with the same store and ledger; `prompt` is its system message. */
+export async function runApiWriter(ctx: RunContext): Promise<TextTeacher & { close(): Promise<void> }> {
+  const { client, ledger, settings } = runClient(ctx);
   try {
-    const { model, concurrency, timeout, retries, prompt } = settings;
-    const client = createApiClient({
-      endpoint,
-      model,
-      store: ctx.signals,
-      ledger,
-      concurrency,
-      timeout,
-      retries,
-    });
     const capabilities = await probe(client, settings.topLogprobs ?? 0);
-    ctx.journal.event('teacher', { name: `${model} behind an API`, capabilities });
+    ctx.journal.event('teacher', { name: `${client.model} behind an API`, capabilities });
     return {
-      ...apiTextTeacher(client, capabilities, { system: prompt }),
-      close: async () => {
-        ctx.journal.event('teacher-cost', { ...ledger.totals() });
-        ledger.close();
-      },
+      ...apiTextTeacher(client, capabilities, { system: settings.prompt }),
+      close: closing(ctx, ledger),
     };
+  } catch (error) {
+    ledger.close();
+    throw error;
+  }
+}
+
+/** The API teacher of a run as one that gives a vector per text. Errors: `teacher` for an endpoint without embeddings. */
+export async function runApiEmbedder(ctx: RunContext): Promise<Teacher> {
+  const { client, ledger } = runClient(ctx);
+  try {
+    const width = await probeEmbeddings(client);
+    if (width === undefined)
+      throw new DecantError('teacher', 'the endpoint gives no embeddings for this model', {
+        at: 'teacher.model',
+        seen: client.model,
+      });
+    ctx.journal.event('teacher', { name: `${client.model} behind an API`, width });
+    return { ...apiEmbedder(client), close: closing(ctx, ledger) };
   } catch (error) {
     ledger.close();
     throw error;

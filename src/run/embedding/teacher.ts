@@ -9,6 +9,7 @@ import { defineTeacher, storedHidden, type Teacher } from '../../teachers/teache
 import type { TrainSettings } from '../../train/job.ts';
 import { DecantError } from '../../util/errors.ts';
 import { contentHash, fileHash } from '../../util/node/hash.ts';
+import { runApiEmbedder } from '../api-teacher.ts';
 import { trainArm } from '../arm.ts';
 import type { ModelSettings } from '../build.ts';
 import type { RunContext } from '../context.ts';
@@ -67,11 +68,12 @@ export async function openEmbedTeacher(
       seconds: arm.seconds,
     };
   }
+  if (settings.kind === 'api') return runApiEmbedder(ctx);
   if (settings.kind !== 'folder' && settings.kind !== 'onnx')
     throw new DecantError('recipe', 'this kind of teacher gives no vectors', {
       at: 'teacher.kind',
       seen: settings.kind,
-      allowed: 'trained, folder, hub, onnx, custom',
+      allowed: 'trained, folder, hub, onnx, api, custom',
     });
   const path = resolve(ctx.baseDir, settings.path ?? '');
   if (!existsSync(path))

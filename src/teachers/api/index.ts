@@ -18,6 +18,7 @@ export {
   embeddingQuestion,
   type Question,
 } from './dialect.ts';
+export { apiEmbedder } from './embed.ts';
 export { type Endpoint, endpointOf, providers } from './endpoint.ts';
 export { type Budget, type Ledger, type LedgerTotals, openLedger } from './ledger.ts';
 export { mapOrdered } from './ordered.ts';
