@@ -1,6 +1,5 @@
 import type { DataSpec, SplitSpec } from '../data/spec.ts';
 import type { Task } from '../data/types.ts';
-import { DecantError } from '../util/errors.ts';
 import type { Recipe } from './schema/recipe.ts';
 
 type Split = Recipe['data']['train'];
@@ -25,17 +24,3 @@ export function dataSpecOf(recipe: Recipe): DataSpec {
 }
 
 export const taskOf = (recipe: Recipe): Task => recipe.task as Task;
-
-/** Streaming is refused where training needs every row at hand: teacher signals are laid beside them. Errors: `recipe`. */
-export function requireHeldRows(recipe: Recipe): void {
-  if (!recipe.data.streaming) return;
-  throw new DecantError(
-    'recipe',
-    'training from a stream is not supported: rows and teacher signals are held in memory',
-    {
-      at: 'data.streaming',
-      seen: recipe.data.streaming,
-      fix: 'leave data.streaming out, or train on a sample with data.train: {source, limit}',
-    },
-  );
-}
