@@ -260,10 +260,13 @@ export function dataFacts(data: PreparedData): ReportDataFacts {
       }
     }
   }
-  const train = data.splits.train.items ?? [];
+  const train = data.splits.train.items;
   if (data.classes) {
     const counts = new Array<number>(data.classes.length).fill(0);
-    for (const e of train) if ((e.label ?? -1) >= 0) counts[e.label!]++;
+    for (const e of train ?? []) if ((e.label ?? -1) >= 0) counts[e.label!]++;
+    // streamed rows were counted when they were scanned
+    if (!train)
+      for (const [i, n] of (data.report.splits.train?.balance?.counts ?? []).entries()) counts[i] = n;
     out.classes = data.classes
       .map((name, i) => ({ name, count: counts[i] }))
       .sort((a, b) => b.count - a.count);

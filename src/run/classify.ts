@@ -18,6 +18,7 @@ import {
   askKnowledge,
   classSignalForm,
   costOf,
+  type Knowledge,
   signalFact,
   wholeLogits,
 } from './classify-knowledge.ts';
@@ -38,6 +39,7 @@ import { edgeColumns, together, wholeBatch } from './graph/batches.ts';
 import { graphFacts } from './graph/report.ts';
 import { type MethodInputs, methodInputs } from './method-inputs.ts';
 import type { ParityResult } from './parity.ts';
+import { openStreamedRows, type StreamedRows } from './streamed-rows.ts';
 
 /** What a finished run gives back. */
 export interface RunOutcome {
@@ -62,8 +64,13 @@ export async function runClassification(
   const { recipe, data } = ctx;
   const began = performance.now();
   const classes = data.classes!;
-  const train = data.splits.train.items!;
-  const transfer = [...train, ...(data.splits.unlabeled?.items ?? [])];
+  const { unlabeled } = data.splits;
+  const streamed = recipe.data.streaming
+    ? await openStreamedRows(ctx, [data.splits.train, ...(unlabeled ? [unlabeled] : [])], method)
+    : undefined;
+  // of streamed rows a sample is at hand: it gives the vocabulary, the lengths and the linear baseline
+  const train = streamed?.sample ?? data.splits.train.items!;
+  const transfer = streamed?.sample ?? [...train, ...(unlabeled?.items ?? [])];
   const { graph } = data;
   const settings = graph
     ? wholeBatch(recipe.train, transfer.length)
@@ -89,19 +96,23 @@ export async function runClassification(
 
   const asking = askingOf(ctx);
   const onTest = await wholeLogits(ctx, teacher, test, asking);
-  const knowledge = await askKnowledge(ctx, teacher, transfer, form, asking);
-  const inputs = await methodInputs(ctx, {
-    teacher,
-    method,
-    config: methodConfig,
-    built,
-    rows: transfer,
-    knowledge,
-    classes: classes.length,
-    asking: (what) => asking(transfer, what),
-  });
+  const knowledge: Knowledge & { asked: number } = streamed
+    ? await streamed.ask(teacher, form, asking)
+    : await askKnowledge(ctx, teacher, transfer, form, asking);
+  const inputs = streamed
+    ? { method, built, signals: () => ({}), asked: 0 }
+    : await methodInputs(ctx, {
+        teacher,
+        method,
+        config: methodConfig,
+        built,
+        rows: transfer,
+        knowledge,
+        classes: classes.length,
+        asking: (what) => asking(transfer, what),
+      });
   const asked = knowledge.asked + onTest.asked + inputs.asked;
-  ctx.journal.event('signals', { rows: transfer.length + test.length, asked });
+  ctx.journal.event('signals', { rows: (streamed?.size ?? transfer.length) + test.length, asked });
 
   const arms = await trainStudents(ctx, built, {
     train,
@@ -113,6 +124,7 @@ export async function runClassification(
     settings,
     methodConfig,
     teacherId: teacher.id,
+    streamed,
   });
   const labels = Int32Array.from(test, labelOf);
   const gold = test.map((_, i) => i).filter((i) => labels[i] >= 0);
@@ -173,6 +185,7 @@ export async function runClassification(
     warnings: [
       ...warnings(test.length, gold.length, recipe.seeds.length),
       ...(graph ? graphFacts(graph).warnings : []),
+      ...(streamed ? [streamWarning(streamed)] : []),
     ],
   };
   return {
@@ -181,6 +194,9 @@ export async function runClassification(
     askedOfTeacher: asked,
   };
 }
+
+const streamWarning = ({ size, sample }: StreamedRows): string =>
+  `The ${size.toLocaleString('en-US')} training rows were read from the disk in every epoch; vocabulary, lengths and the linear baseline are those of ${sample.length.toLocaleString('en-US')} of them, chosen at random.`;
 
 function warnings(test: number, gold: number, seeds: number): string[] {
   const out: string[] = [];
@@ -202,6 +218,7 @@ interface StudentJobs {
   settings: TrainSettings;
   methodConfig: unknown;
   teacherId: string;
+  streamed: StreamedRows | undefined;
 }
 
 /** One student of one seed. */
@@ -226,7 +243,8 @@ async function trainStudents(
   const labelledRows = built.encode(labelled, jobs.settings.buckets);
   const validation = ctx.data.splits.validation?.items?.filter((e) => labelOf(e) >= 0) ?? [];
   const watched: Encoded | undefined = validation.length > 0 ? built.encode(validation) : undefined;
-  const updates = updatesFor(jobs.settings, rows.size);
+  const { streamed } = jobs;
+  const updates = updatesFor(jobs.settings, streamed?.size ?? rows.size);
   const out = { distilled: [] as TrainedStudent[], alone: [] as TrainedStudent[] };
   const finish = async (
     seed: number,
@@ -258,21 +276,24 @@ async function trainStudents(
       start: student.start,
       method: jobs.inputs.method,
       config: jobs.methodConfig,
-      rows,
-      signals: jobs.inputs.signals,
+      ...(streamed
+        ? { source: streamed.source(student, jobs.settings.buckets, 'signals') }
+        : { rows, signals: jobs.inputs.signals }),
       // rows of a graph are tied by its edges: it is probed as a whole
       probe: recipe.train.probe && i === 0 && (ctx.data.graph ? rows.size : true),
       depends: jobs.teacherId,
     });
     out.distilled.push(await finish(seed, student, distilled));
-    if (recipe.evaluate.baselines.withoutTeacher && labelled.length > 0) {
+    if (recipe.evaluate.baselines.withoutTeacher && (streamed?.labelled ?? labelled.length) > 0) {
       const alone = await trainArm(ctx, {
         ...base,
         name: 'alone',
         title: `without teacher${counted}`,
         method: supervised,
         config: supervised.config.parse({}),
-        rows: labelledRows,
+        ...(streamed
+          ? { source: streamed.source(built, jobs.settings.buckets, 'labels') }
+          : { rows: labelledRows }),
         settings: ctx.data.graph ? { ...jobs.settings, batchSize: labelled.length } : jobs.settings,
         depends: null,
       });

@@ -111,10 +111,4 @@ describe('a run', () => {
     const accuracy = said.filter((p, i) => p.label === test[i].label).length / test.length;
     expect(report.arms.find((a) => a.id === 'teacher')!.values.accuracy.mean).toBeCloseTo(accuracy, 10);
   }, 60_000);
-
-  it('refuses to stream', async () => {
-    await expect(go(recipe({}, { streaming: {} }))).rejects.toThrow(
-      /data\.streaming: task classify holds its rows/,
-    );
-  });
 });

@@ -13,6 +13,7 @@ import { contentHash, sha256 } from '../util/node/hash.ts';
 import { trainArm } from './arm.ts';
 import { type BuiltModel, buildClassifier, type ModelSettings } from './build.ts';
 import type { RunContext } from './context.ts';
+import { openStreamedRows } from './streamed-rows.ts';
 
 interface TrainedTeacherSettings extends ModelSettings {
   kind: 'trained';
@@ -37,7 +38,9 @@ export async function trainTeacher(
   classes: readonly string[],
 ): Promise<Teacher & { built: BuiltModel; seconds: number }> {
   const settings = ctx.recipe.teacher as unknown as TrainedTeacherSettings;
-  const rows = (ctx.data.splits.teacher ?? ctx.data.splits.train).items!;
+  const set = ctx.data.splits.teacher ?? ctx.data.splits.train;
+  const streamed = set.items ? undefined : await openStreamedRows(ctx, [set]);
+  const rows = streamed?.sample ?? set.items!;
   const labelled = rows.filter((e) => (e.label ?? -1) >= 0);
   if (labelled.length === 0)
     throw new DecantError('data', 'the teacher has no labelled rows to learn from', {
@@ -51,7 +54,9 @@ export async function trainTeacher(
     baseDir: ctx.baseDir,
     at: 'teacher',
   });
-  const encoded = built.encode(labelled, settings.train.buckets);
+  const learned = streamed
+    ? { source: streamed.source(built, settings.train.buckets, 'labels') }
+    : { rows: built.encode(labelled, settings.train.buckets) };
   const validation = ctx.data.splits.validation?.items?.filter((e) => (e.label ?? -1) >= 0);
   const members: Readonly<Record<string, NDArray>>[] = [];
   let seconds = 0;
@@ -65,7 +70,7 @@ export async function trainTeacher(
       method: supervised,
       config: supervised.config.parse({}),
       settings: settings.train,
-      rows: encoded,
+      ...learned,
       validation: validation?.length ? built.encode(validation) : undefined,
       depends: ctx.data.report.splits.train?.source,
     });

@@ -8,6 +8,16 @@ export interface BatchSource {
   readonly lengths?: ArrayLike<number>;
   /** Columns of the rows, in order: `[rows, ...]`, with `mask/...` columns that say what counts. */
   collate(rows: readonly number[]): Batch | Promise<Batch>;
+  /**
+   * For rows that are read from the disk in an order of their own: the batches from an update on, in place of a plan over
+   * all rows. A pure function of seed and position. Its numbers are good for one `collate` each.
+   */
+  stream?(order: {
+    seed: number | string;
+    batchSize: number;
+    /** Updates that are done. */
+    from: number;
+  }): AsyncIterable<readonly number[]>;
 }
 
 /** How many batches sort their rows by length together. */

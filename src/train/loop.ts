@@ -128,6 +128,9 @@ export async function train(spec: TrainSpec): Promise<TrainResult> {
   const resumed = await resume(spec, start);
   const runner = createRunner(spec, start, options);
   const rowsOf = batchRows(spec.source, spec.batchSize, spec.seed);
+  const stream = spec.source
+    .stream?.({ seed: spec.seed, batchSize: spec.batchSize, from: resumed.meta.step })
+    [Symbol.asyncIterator]();
   const keys = createRng(`${spec.seed}/dropout`);
   let { step, schedule, best, stale, done } = resumed.meta;
   let saved = performance.now();
@@ -146,7 +149,7 @@ export async function train(spec: TrainSpec): Promise<TrainResult> {
         return { params: published(await current()), step, finished: false, best };
       }
       const began = performance.now();
-      const rows = rowsOf(step);
+      const rows: readonly number[] = stream ? (await stream.next()).value : rowsOf(step);
       const parts = await Promise.all(chunk(rows, micro).map((r) => spec.source.collate(r)));
       const lr = spec.lr(step);
       const key = keys.fork(step);
@@ -197,6 +200,7 @@ export async function train(spec: TrainSpec): Promise<TrainResult> {
     }
     return { params: published(await current()), step, finished: true, best };
   } finally {
+    await stream?.return?.();
     await runner.dispose();
   }
 }
