@@ -6,8 +6,10 @@ import type { RunOutcome } from './classify.ts';
 import { classificationMetrics } from './classify-metrics.ts';
 import type { RunContext } from './context.ts';
 import { sampleMetrics } from './diffusion/metrics.ts';
+import { embedMetrics } from './embedding/report.ts';
 import { languageMetrics } from './generate-report.ts';
 import { preferenceMetrics } from './prefer/report.ts';
+import { rankMetrics } from './rank/report.ts';
 import type { RunnerAbilities } from './settings-check.ts';
 
 /** How one task of a recipe is carried out, from prepared data to the report's figures and the exported student. */
@@ -21,10 +23,14 @@ export interface TaskRunner extends RunnerAbilities {
 export type AtEnd = (close: () => void | Promise<void>) => void;
 
 const classify: TaskRunner = {
+  streaming: true,
   metrics: ({ evaluate }) => classificationMetrics(true, evaluate.topK),
   adapters: true,
   slices: true,
-  async run(ctx, method, config, atEnd) {
+  steps: true,
+  async run(given, method, config, atEnd) {
+    const { withCuratedRows } = await import('./data-steps.ts');
+    const ctx = await withCuratedRows(given, method, config);
     const { runClassification } = await import('./classify.ts');
     const { classifierTeacher } = await import('./classify-teacher.ts');
     const open = async () => {
@@ -39,6 +45,8 @@ const classify: TaskRunner = {
 /** Nodes of a graph: rows of features whose teacher may be a graph network. */
 const nodes: TaskRunner = {
   ...classify,
+  streaming: false,
+  steps: false,
   async run(ctx, method, config, atEnd) {
     const { runClassification } = await import('./classify.ts');
     const { nodeTeacher } = await import('./graph/teacher.ts');
@@ -52,15 +60,38 @@ const nodes: TaskRunner = {
 };
 
 const generate: TaskRunner = {
+  int4: true,
+  packing: true,
   metrics: () => languageMetrics,
   adapters: true,
   slices: true,
+  steps: true,
   run: async (ctx, method, config) => (await import('./generate.ts')).runGeneration(ctx, method, config),
 };
 
+const embed: TaskRunner = {
+  metrics: () => embedMetrics(),
+  run: async (ctx, method, config, atEnd) =>
+    (await import('./embedding/run.ts')).runEmbedding(ctx, method, config, atEnd),
+};
+
+const rank: TaskRunner = {
+  metrics: ({ data }) => rankMetrics(data.ranking?.depth ?? 100),
+  prepare: async (recipe, options) =>
+    (await import('./rank/collection.ts')).prepareCollection(recipe, options),
+  run: async (ctx, method, config, atEnd) =>
+    (await import('./rank/rank.ts')).runRanking(ctx, method, config, atEnd),
+};
+
 const prefer: TaskRunner = {
+  int4: true,
   metrics: () => preferenceMetrics,
-  run: async (ctx, method, config) => (await import('./prefer/index.ts')).runPreference(ctx, method, config),
+  steps: true,
+  async run(given, method, config) {
+    const { withCuratedRows } = await import('./data-steps.ts');
+    const ctx = await withCuratedRows(given, method, config);
+    return (await import('./prefer/index.ts')).runPreference(ctx, method, config);
+  },
 };
 
 const diffuse: TaskRunner = {
@@ -80,6 +111,8 @@ const runners: Readonly<Record<string, TaskRunner>> = {
   'node-classify': nodes,
   generate,
   prefer,
+  embed,
+  rank,
   diffuse,
 };
 

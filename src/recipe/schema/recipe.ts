@@ -5,8 +5,8 @@ import type { Task } from '../../data/types.ts';
 import type { MethodNeeds } from '../../methods/method.ts';
 import { didYouMean } from '../../util/suggest.ts';
 import { dataSection } from './data.ts';
-import { studentSection } from './model.ts';
 import { diffusionSection } from './diffusion.ts';
+import { studentSection } from './model.ts';
 import { evaluateSection, exportSection } from './outcome.ts';
 import { preferSection } from './prefer.ts';
 import { teacherSection } from './teacher.ts';
@@ -80,7 +80,9 @@ export const recipeSchema = z
 type Raw = z.output<typeof recipeSchema>;
 
 /** A recipe with every default filled in. */
-export type Recipe = Omit<Raw, 'method' | 'seeds' | 'data'> & {
+export type Recipe = Omit<Raw, 'method' | 'seeds' | 'data' | 'export'> & {
+  /** int4 reaches language models only: a run refuses it elsewhere. */
+  export: Omit<Raw['export'], 'formats'> & { formats: ('fp32' | 'int8')[] };
   method: { name: string; options: Record<string, unknown> };
   seeds: number[];
   data: Raw['data'];
@@ -98,6 +100,7 @@ export interface Finding {
 /** Shorthands expanded. */
 export const normalized = (raw: Raw): Recipe => ({
   ...raw,
+  export: raw.export as Recipe['export'],
   method: typeof raw.method === 'string' ? { name: raw.method, options: {} } : raw.method,
   seeds: Array.isArray(raw.seeds) ? raw.seeds : [raw.seeds],
 });
