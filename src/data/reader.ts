@@ -109,6 +109,8 @@ export function createReader(
     async *read() {
       let position = 0;
       for await (const batch of split.source.batches()) {
+        // the next file of a pool may have other columns
+        if (reader.plan && unlabelled && isForeign(batch, reader.plan)) reader.plan = undefined;
         reader.plan ??= planFor(batch, split, task, spec, unlabelled);
         const plan = reader.plan;
         yield batch.map((item) => {
@@ -135,6 +137,14 @@ export function createReader(
     },
   };
   return reader;
+}
+
+/** Whether rows have none of the columns that the plan needs. */
+function isForeign(batch: SourceItem[], plan: ColumnPlan): boolean {
+  const first = batch.find((item) => !isProblem(item));
+  if (!first || isProblem(first)) return false;
+  const needed = plan.readers.filter((r) => plan.form.needs.includes(r.role)).flatMap((r) => r.columns);
+  return needed.length > 0 && !needed.some((column) => Object.hasOwn(first.values, column));
 }
 
 function planFor(

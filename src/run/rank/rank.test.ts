@@ -132,7 +132,7 @@ const file = (name: string, rows: readonly Record<string, unknown>[]): string =>
   return path;
 };
 
-const set = faqSearch({ train: 40, test: 12, seed: 5 });
+const set = faqSearch({ train: 40, test: 12, queries: 10, seed: 5 });
 const small = { layers: 1, hidden: 16, heads: 2 };
 const recipe = (
   student: unknown,
@@ -144,7 +144,13 @@ const recipe = (
   data: {
     train: file('train.jsonl', set.splits.train()),
     test: file('test.jsonl', set.splits.test()),
-    unlabeled: file('documents.jsonl', set.splits.documents().slice(0, 200)),
+    // two files of different columns: documents, and queries that nobody judged
+    unlabeled: {
+      source: [
+        file('documents.jsonl', set.splits.documents().slice(0, 200)),
+        file('queries.jsonl', set.splits.queries()),
+      ],
+    },
     validation: 0.1,
     ranking: { lists: 2, depth: 20 },
   },
@@ -169,6 +175,8 @@ describe('a run', () => {
       const out = join(dir, `${architecture}-${JSON.stringify(options).length}`);
       const { report, model, askedOfTeacher } = await run(recipe({ architecture, options }), { out });
       expect(report.arms.map((a) => a.role)).toEqual(['teacher', 'distilled', 'alone', 'linear']);
+      const rows = (name: string) => report.data.splits.find((s) => s.name === name)!.rows;
+      expect(rows('training queries')).toBeGreaterThan(40);
       for (const arm of report.arms) {
         expect(arm.values.ndcg.mean).toBeGreaterThan(0);
         expect(arm.values.ndcg.mean).toBeLessThanOrEqual(1);
