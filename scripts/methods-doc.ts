@@ -14,7 +14,22 @@ const ROOT = new URL('..', import.meta.url);
 export const PAGE = fileURLToPath(new URL('docs/methods.md', ROOT));
 
 /** What other methods are measured against; they need no card of their own. */
-export const BASELINES = ['kd', 'supervised', 'denoising', 'progressive', 'consistency'];
+export const BASELINES = [
+  'kd',
+  'supervised',
+  'ranknet',
+  'ranknet-kd',
+  'score-mse',
+  'listwise-kl',
+  'embedding-kd',
+  'contrastive',
+  'dpo',
+  'uld',
+  'sequence-kd',
+  'denoising',
+  'progressive',
+  'consistency',
+];
 
 const at = (path: string): string => fileURLToPath(new URL(path, ROOT));
 
