@@ -30,6 +30,15 @@ export const builtins: Record<string, Builtin> = {
       return { options: coPurchaseOptions, generate: coPurchases };
     },
   },
+  'everyday-events': {
+    tasks: ['generate'],
+    what: 'events and what follows from them: a talkative teacher that is often wrong, prompts, ratings, true test rows',
+    splits: ['train', 'unlabeled', 'test', 'teacher', 'rated'],
+    load: async () => {
+      const { everydayEventOptions, everydayEvents } = await import('./generators/everyday-events.ts');
+      return { options: everydayEventOptions, generate: everydayEvents };
+    },
+  },
   points: {
     tasks: ['diffuse'],
     what: 'points in the plane for generative models: ring of Gaussians, moons, checkerboard or spirals',
@@ -46,6 +55,15 @@ export const builtins: Record<string, Builtin> = {
     load: async () => {
       const { supportRequestOptions, supportRequests } = await import('./generators/support-requests.ts');
       return { options: supportRequestOptions, generate: supportRequests };
+    },
+  },
+  'faq-search': {
+    tasks: ['rank'],
+    what: 'help articles of a bank and the questions that customers type, mostly in other words; clicks to train on, graded tests',
+    splits: ['train', 'validation', 'test', 'documents', 'queries', 'history'],
+    load: async () => {
+      const { faqSearch, faqSearchOptions } = await import('./generators/faq-search.ts');
+      return { options: faqSearchOptions, generate: faqSearch };
     },
   },
   'topic-rank': {

@@ -72,7 +72,7 @@ export const roles = {
     kind: 'boolean',
     field: 'good',
     what: 'whether the response is good',
-    aliases: ['label', 'liked', 'desirable'],
+    aliases: ['label', 'liked', 'desirable', 'correct', 'valid'],
   },
   query: { kind: 'text', field: 'text', what: 'the query', aliases: ['question', 'text'] },
   document: { kind: 'text', field: 'pair', what: 'the document', aliases: ['passage', 'doc', 'text2'] },

@@ -27,7 +27,7 @@ import { responseOutputs } from '../../train/policy.ts';
 import { probeTeacherSignal } from '../../train/probe.ts';
 import { masksOf } from '../../train/step-graph.ts';
 import type { Masks, Terms } from '../../train/terms.ts';
-import type { LossInput, Method } from '../method.ts';
+import { type LossInput, learnsFromText, type Method } from '../method.ts';
 import { distillation } from '../objective.ts';
 import { checkCalls } from './check-calls.ts';
 import { gradientError, inDouble } from './gradient.ts';
@@ -134,7 +134,7 @@ export function checkMethod(method: Method, options: CheckOptions = {}): void {
           const source = rowSource(task, columns);
           const objective = distillation(model, method, config);
           const params = init({ ...model, params: objective.params }, 1);
-          if (method.needs.signals.length > 0)
+          if (method.needs.signals.length > 0 && !learnsFromText(method.needs))
             await probeTeacherSignal({ engine, objective, params, source, rows: source.size, scalars });
           const totals: number[] = [];
           await train({

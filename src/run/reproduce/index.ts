@@ -1,8 +1,11 @@
 import { adpo } from './adpo.ts';
+import { boot } from './boot.ts';
 import { ffG2m } from './ff-g2m.ts';
+import { lelp } from './lelp.ts';
 import { classics } from './logits.ts';
 import { marginMse } from './margin-mse.ts';
 import { pld } from './pld.ts';
+import { symbolicKd } from './symbolic-kd.ts';
 import { taid } from './taid.ts';
 import type { Reproduction } from './types.ts';
 
@@ -11,5 +14,5 @@ export type { Reproduction, ResultCard } from './types.ts';
 
 /** Every reproduction, by slug. A new one is a file in this folder and a line here. */
 export const reproductions: Readonly<Record<string, Reproduction>> = Object.fromEntries(
-  [adpo, pld, taid, marginMse, ffG2m, ...classics].map((r) => [r.slug, r]),
+  [adpo, boot, pld, symbolicKd, taid, lelp, marginMse, ffG2m, ...classics].map((r) => [r.slug, r]),
 );
