@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { TextTeacher } from '../data/steps/step.ts';
 import type { Example } from '../data/types.ts';
+import { compileSchema, type JsonSchema } from '../generate/json-schema.ts';
 import {
   type ApiClassifier,
   type ApiClient,
@@ -43,6 +45,7 @@ export interface ApiTeacherSettings {
   budget?: Budget;
   prices?: string;
   transport?: 'requests' | 'batch';
+  schema?: string | JsonSchema;
 }
 
 export interface OpenedApiTeacher {
@@ -132,6 +135,25 @@ const closing = (ctx: RunContext, ledger: Ledger) => async (): Promise<void> => 
   ledger.close();
 };
 
+/** The schema of a recipe, inline or from its file. Errors: `recipe` for a file that is no schema. */
+function schemaOf(given: ApiTeacherSettings['schema'], baseDir: string): JsonSchema | undefined {
+  if (typeof given !== 'string') {
+    if (given) compileSchema(given);
+    return given;
+  }
+  try {
+    const schema = JSON.parse(readFileSync(resolve(baseDir, given), 'utf8')) as JsonSchema;
+    compileSchema(schema);
+    return schema;
+  } catch (cause) {
+    throw new DecantError('recipe', `this is no schema: ${(cause as Error).message}`, {
+      at: 'teacher.schema',
+      seen: given,
+      cause,
+    });
+  }
+}
+
 /** The API teacher of a run as one that writes text, with the same store and ledger; `prompt` is its system message. */
 export async function runApiWriter(ctx: RunContext): Promise<TextTeacher & { close(): Promise<void> }> {
   const { client, ledger, settings } = runClient(ctx);
@@ -139,7 +161,10 @@ export async function runApiWriter(ctx: RunContext): Promise<TextTeacher & { clo
     const capabilities = await probe(client, settings.topLogprobs ?? 0);
     ctx.journal.event('teacher', { name: `${client.model} behind an API`, capabilities });
     return {
-      ...apiTextTeacher(client, capabilities, { system: settings.prompt }),
+      ...apiTextTeacher(client, capabilities, {
+        system: settings.prompt,
+        schema: schemaOf(settings.schema, ctx.baseDir),
+      }),
       close: closing(ctx, ledger),
     };
   } catch (error) {

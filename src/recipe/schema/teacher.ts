@@ -85,6 +85,10 @@ const api = z
       .describe('signals to use; what the endpoint offers when absent'),
     topLogprobs: z.int().min(1).max(100).optional().describe('log-probabilities asked for per token'),
     prompt: z.string().optional().describe('instruction to the teacher; {text} is replaced by the input'),
+    schema: z
+      .union([z.string().min(1), z.record(z.string(), z.unknown())])
+      .optional()
+      .describe('JSON schema of everything that it writes, as a file or inline: for students that extract'),
     temperature: z.number().min(0).default(0).describe('sampling temperature'),
     maxTokens: z.int().positive().optional().describe('longest answer'),
     concurrency: z.int().positive().default(8).describe('requests in flight at most'),
