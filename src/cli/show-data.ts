@@ -71,6 +71,8 @@ function classes(report: DataReport): string {
   const names = report.classes ?? [];
   const balance = report.splits.train?.balance;
   if (!balance) return `${names.length} classes`;
+  if (balance.counts.every((n) => n === 0))
+    return `${names.length} classes; the rows of train carry no labels`;
   const order = names.map((name, i) => ({ name, n: balance.counts[i] ?? 0 })).sort((a, b) => b.n - a.n);
   const shown = order.length <= 8 ? order : [...order.slice(0, 4), ...order.slice(-3)];
   const list = shown.map((c) => `${c.name} ${whole(c.n)}`);
