@@ -24,7 +24,7 @@ mkdirSync(work, { recursive: true });
 
 const teacherFolder = await trainTeacher();
 const server = await serve(teacherFolder);
-const keys = ['accuracy', 'agreement', 'klToTeacher', 'nll', 'ece'];
+const keys = ['accuracy', 'agreement', 'kl', 'nll', 'ece'];
 const table: string[][] = [];
 try {
   const api = { ...base.teacher, baseURL: `${server.url}/v1` };
@@ -38,6 +38,7 @@ try {
     teacher: local,
     data: { ...base.data, train: { ...base.data.train, unlabelled: false } },
     method: 'supervised',
+    train: { ...base.train, probe: false },
   });
 } finally {
   server.stop();
@@ -116,7 +117,8 @@ async function arm(name: string, changes: Readonly<Record<string, unknown>>): Pr
   const out = join(work, name.replace(/\W+/g, '-'));
   const kd = { name: 'kd', options: { temperature, alpha: 0 } };
   const alone = { baselines: { withoutTeacher: false, linear: false } };
-  const asked = { ...base, method: kd, evaluate: alone, ...changes, train: { ...base.train, threads: 1 } };
+  const train = { ...base.train, ...(changes.train ?? {}), threads: 1 };
+  const asked = { ...base, method: kd, evaluate: alone, ...changes, train };
   const finished = join(out, 'report.json');
   const { arms } = existsSync(finished)
     ? (JSON.parse(readFileSync(finished, 'utf8')) as ReportData)
