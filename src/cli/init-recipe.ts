@@ -65,20 +65,20 @@ const suggestions: Record<Task, Suggestion> = {
     lr: '1.0e-3',
   },
   embed: {
-    teacher: text,
-    student: smallText,
+    teacher: { architecture: 'sentence', options: '{layers: 2, hidden: 128, heads: 4}' },
+    student: { architecture: 'sentence', options: '{layers: 1, hidden: 48, heads: 2}' },
     columns: '{text: text, pair: pair}',
     rows: 'texts, or pairs of texts',
-    epochs: 3,
+    epochs: 10,
     lr: '5.0e-4',
   },
   rank: {
-    teacher: text,
-    student: smallText,
+    teacher: { architecture: 'kernel-pooling', options: '{hidden: 64}' },
+    student: { architecture: 'dual-bag', options: '{width: 64, normalize: false}' },
     columns: '{query: query, document: document, relevance: relevance}',
     rows: 'queries with judged documents',
-    epochs: 3,
-    lr: '5.0e-4',
+    epochs: 8,
+    lr: '1.0e-2',
   },
   prefer: {
     teacher: decoder,
@@ -93,9 +93,16 @@ const suggestions: Record<Task, Suggestion> = {
 const quote = (value: string): string =>
   /^[\w./:@-]+$/.test(value) && !/^(true|false|null|~|[-+.\d]+)$/.test(value) ? value : JSON.stringify(value);
 
+/** The first method to try, with a teacher and without one. */
+const FIRST: Partial<Record<Task, readonly [taught: string, alone: string]>> = {
+  rank: ['margin-mse', 'ranknet'],
+  embed: ['embedding-kd', 'contrastive'],
+};
+
 /** A first method: for preferences DPO, after supervised training on the better responses. */
 function methodLines(task: Task, teacher: InitAnswers['teacher']): string {
-  if (task !== 'prefer') return `method: ${teacher === 'none' ? 'supervised' : 'kd'}  # see decant methods`;
+  const [taught, alone] = FIRST[task] ?? ['kd', 'supervised'];
+  if (task !== 'prefer') return `method: ${teacher === 'none' ? alone : taught}  # see decant methods`;
   return `prefer:
   sft: {epochs: 3, optimizer: {lr: 5.0e-4}}  # first learn the better responses; leave out for a student that can write
   reference: ${teacher === 'none' ? 'start' : 'teacher'}                     # what preferences are relative to: start, teacher or moving
@@ -112,7 +119,9 @@ export function initRecipe({ task, data, teacher }: InitAnswers): string {
     ? ''
     : data === 'builtin:support-requests'
       ? `\n  unlabeled: ${data}          # inputs without labels, which the teacher answers\n  teacher: ${data}#history    # labelled rows that only the teacher is trained on`
-      : '\n  # unlabeled: pool.jsonl             # inputs without labels, which the teacher answers';
+      : task === 'rank'
+        ? '\n  # unlabeled: documents.jsonl        # the rest of the collection (document), or queries without judgements (query)'
+        : '\n  # unlabeled: pool.jsonl             # inputs without labels, which the teacher answers';
   const held = graph
     ? ''
     : "\n  # test: 0.2                          # a share of the rows, or a file; the set's own test split when there is one";
