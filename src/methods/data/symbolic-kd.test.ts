@@ -61,7 +61,7 @@ describe('symbolic-kd', () => {
       'duplicates',
       'critic',
     ]);
-    expect(asked[0].options).toMatchObject({ to: 50, shots: 10, topP: 0.9 });
+    expect(asked[0].options).toMatchObject({ to: 50, shots: 10, novelty: 1, topP: 0.9 });
   });
 
   it('keeps the likeliest events, though the score is called nll', () => {

@@ -72,7 +72,15 @@ export const symbolicKd = defineMethod<Options>({
       const { keep, pattern, ...expand } = o.expand;
       const all = await given.step(
         expandStep,
-        { ...expand, topP: 0.9, temperature: 1, maxTokens: 12, frequencyPenalty: 0.5, presencePenalty: 0.5 },
+        {
+          ...expand,
+          novelty: 1,
+          topP: 0.9,
+          temperature: 1,
+          maxTokens: 12,
+          frequencyPenalty: 0.5,
+          presencePenalty: 0.5,
+        },
         prompts,
       );
       const [old, made] = [all.slice(0, prompts.length), all.slice(prompts.length)];
