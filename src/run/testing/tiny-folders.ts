@@ -49,12 +49,18 @@ export const CHAT_TEMPLATE =
 /** A GPT-2 with random, sharp weights over the characters of a few texts. */
 export async function writeTinyLanguageModel(
   path: string,
-  options: { chat?: boolean; seed?: number; alphabet?: string } = {},
+  options: { chat?: boolean; seed?: number; alphabet?: string; positions?: number } = {},
 ) {
   const alphabet = [...TEXTS, 'user: assistant: system:\n', options.alphabet ?? ''];
-  const files = trainTokenizer('char', alphabet, { vocabSize: 64, maxLength: 64 });
+  const files = trainTokenizer('char', alphabet, { vocabSize: 64, maxLength: options.positions ?? 64 });
   const vocab = Object.keys((files.tokenizer as { model: { vocab: object } }).model.vocab).length;
-  const model = gpt2({ vocab_size: vocab, n_positions: 64, n_embd: 32, n_layer: 2, n_head: 4 });
+  const model = gpt2({
+    vocab_size: vocab,
+    n_positions: options.positions ?? 64,
+    n_embd: 32,
+    n_layer: 2,
+    n_head: 4,
+  });
   await exportDecoder(diskFolder(path), {
     model,
     params: sharpParams(model, options.seed ?? 26),
