@@ -53,7 +53,13 @@ export async function curatedRun(
   teacher: TextTeacher | undefined,
 ): Promise<RunContext> {
   const { recipe, data, folder } = ctx;
-  const given: readonly TextRecord[] = data.splits.train.items!;
+  if (!data.splits.train.items)
+    throw new DecantError('recipe', 'steps over rows need them in memory', {
+      at: 'data.streaming',
+      seen: recipe.data.streaming,
+      fix: 'leave data.streaming out, or data.steps',
+    });
+  const given: readonly TextRecord[] = data.splits.train.items;
   const held = [...(data.splits.validation?.items ?? []), ...(data.splits.test?.items ?? [])];
   const context: StepContext = {
     seed: recipe.data.seed,
