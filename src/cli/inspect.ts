@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { resolve } from 'node:path';
 import { planColumns } from '../data/columns.ts';
-import { type PreparedData, prepareData } from '../data/prepare.ts';
+import { type PreparedData, type PrepareOptions, prepareData } from '../data/prepare.ts';
 import { tasks } from '../data/roles.ts';
 import { hubData } from '../data/sources/hub-data.ts';
 import { openReference, parseReference } from '../data/sources/open.ts';
@@ -28,17 +28,19 @@ export async function inspectData(source: string, flags: InspectFlags, io: Io): 
   return checkData(recipe, baseDir, io, flags.problems);
 }
 
-/** Prepares the data of a recipe; every problem goes to a file when one is named. */
+/** Prepares the data of a recipe, or has the task's runner do it; every problem goes to a file when one is named. */
 export async function checkData(
   recipe: Recipe,
   baseDir: string,
   io: Io,
   problems?: string,
   quick = false,
+  prepare: (recipe: Recipe, options: PrepareOptions) => Promise<PreparedData> = (r, options) =>
+    prepareData(dataSpecOf(r), options),
 ): Promise<PreparedData> {
   const file = problems === undefined ? undefined : createWriteStream(resolve(io.cwd, problems));
   try {
-    return await prepareData(dataSpecOf(recipe), {
+    return await prepare(recipe, {
       task: taskOf(recipe),
       baseDir,
       dataRoot: io.env.DECANT_DATA,

@@ -2,7 +2,6 @@ import { resolve } from 'node:path';
 import type { DataReport } from '../data/report.ts';
 import { loadRecipe } from '../recipe/load.ts';
 import { isChecked, pairRecipe, type RecipePairing, requireMethod } from '../recipe/recipe-pairing.ts';
-import { rankingSection } from '../recipe/schema/data.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
 import { checkSettings } from '../run/settings-check.ts';
 import { runnerOf } from '../run/tasks.ts';
@@ -44,8 +43,10 @@ export async function planRecipe(
   const catalogue = await loadCatalogue();
   const loaded = await loadRecipe(resolve(io.cwd, file), { set: flags.set, shownAs: file, catalogue });
   const { recipe } = loaded;
-  checkSettings(recipe, runnerOf(recipe.task));
-  const { report } = await checkData(recipe, loaded.baseDir, io, undefined, !flags.full);
+  const runner = runnerOf(recipe.task);
+  checkSettings(recipe, runner);
+  const data = await checkData(recipe, loaded.baseDir, io, undefined, !flags.full, runner.prepare);
+  const { report } = data;
   const balance = report.splits.train?.balance;
   const pairing =
     catalogue &&
@@ -58,7 +59,7 @@ export async function planRecipe(
     });
   if (pairing) requireMethod(pairing, recipe.method.name, `${file} method`);
   const counted = report.form === 'graph' ? inOneBatch(recipe, report) : recipe;
-  const { steps, rowsSeen } = studentSteps(counted, report);
+  const { steps, rowsSeen } = studentSteps(counted, report, runner.trainingRows?.(recipe, data));
   return {
     recipe: file,
     hash: loaded.hash,
@@ -89,12 +90,7 @@ const forJson = (pairing: RecipePairing): RecipePairing =>
 
 /** A graph is one batch: all its nodes in every update, of the student as of the teacher. */
 function inOneBatch(recipe: Recipe, report: DataReport): Recipe {
-  const kept = (split: string): number => report.splits[split]?.kept ?? 0;
-  // a ranker's rows are lists: exact where every query has one relevant document, else at most so many
-  const rows =
-    recipe.task === 'rank'
-      ? kept('train') * rankingSection.parse(recipe.data.ranking ?? {}).lists
-      : kept('train') + kept('unlabeled');
+  const rows = (report.splits.train?.kept ?? 0) + (report.splits.unlabeled?.kept ?? 0);
   const whole = <T extends { batchSize: number }>(train: T): T => ({
     ...train,
     batchSize: Math.max(1, rows),
@@ -108,9 +104,12 @@ function inOneBatch(recipe: Recipe, report: DataReport): Recipe {
 }
 
 /** Updates of one training of the student: rows of train and of the unlabelled pool, in batches, times epochs. */
-export function studentSteps(recipe: Recipe, report: DataReport): { steps: number; rowsSeen: number } {
+export function studentSteps(
+  recipe: Recipe,
+  report: DataReport,
+  rows = (report.splits.train?.kept ?? 0) + (report.splits.unlabeled?.kept ?? 0),
+): { steps: number; rowsSeen: number } {
   const { batchSize, accumulate, epochs, steps } = recipe.train;
-  const rows = (report.splits.train?.kept ?? 0) + (report.splits.unlabeled?.kept ?? 0);
   const perEpoch = Math.ceil(rows / (batchSize * accumulate));
   const updates = steps ?? Math.ceil(perEpoch * (epochs ?? 10));
   return { steps: updates, rowsSeen: updates * batchSize * accumulate };

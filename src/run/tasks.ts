@@ -1,5 +1,6 @@
 import type { PreparedData, PrepareOptions } from '../data/prepare.ts';
 import type { Method } from '../methods/method.ts';
+import { rankingSection } from '../recipe/schema/data.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
 import { DecantError } from '../util/errors.ts';
 import type { RunOutcome } from './classify.ts';
@@ -9,6 +10,7 @@ import { sampleMetrics } from './diffusion/metrics.ts';
 import { embedMetrics } from './embedding/report.ts';
 import { languageMetrics } from './generate-report.ts';
 import { preferenceMetrics } from './prefer/report.ts';
+import type { RankData } from './rank/collection.ts';
 import { rankMetrics } from './rank/report.ts';
 import type { RunnerAbilities } from './settings-check.ts';
 
@@ -16,6 +18,8 @@ import type { RunnerAbilities } from './settings-check.ts';
 export interface TaskRunner extends RunnerAbilities {
   /** Reads the task's data, where rows of examples are not all there is (graphs, collections); else `prepareData` does. */
   readonly prepare?: (recipe: Recipe, options: PrepareOptions) => Promise<PreparedData>;
+  /** Rows that the student learns from, where those are not the rows of the data. */
+  readonly trainingRows?: (recipe: Recipe, data: PreparedData) => number;
   /** `atEnd` registers what must be closed when the run ends, also after an error. */
   run(ctx: RunContext, method: Method, config: unknown, atEnd: AtEnd): Promise<RunOutcome>;
 }
@@ -79,6 +83,13 @@ const rank: TaskRunner = {
   metrics: ({ data }) => rankMetrics(data.ranking?.depth ?? 100),
   prepare: async (recipe, options) =>
     (await import('./rank/collection.ts')).prepareCollection(recipe, options),
+  trainingRows: ({ data: { ranking } }, data) => {
+    const { lists, negatives } = rankingSection.parse(ranking ?? {});
+    return (data as RankData).collection.train.reduce(
+      (n, q) => n + (q.triples.length > 0 && negatives === 1 ? q.triples.length : lists),
+      0,
+    );
+  },
   run: async (ctx, method, config, atEnd) =>
     (await import('./rank/rank.ts')).runRanking(ctx, method, config, atEnd),
 };
