@@ -96,3 +96,15 @@ it('packs rows side by side: fewer, fuller batches', async () => {
     /train\.packing: rows cannot be packed beside/,
   );
 }, 60_000);
+
+it('learns the texts of a teacher with other tokens', async () => {
+  const base = recipe({ name: 'sequence-kd', options: { max_tokens: 8 } });
+  const teacher = { ...base.teacher, train: { steps: 60, batchSize: 32, optimizer: { lr: 1e-2 } } };
+  const { report, out } = await go({ ...base, teacher });
+  expect(report.metric).toBe('bitsPerByte');
+  expect(report.arms.map((a) => a.id)).toEqual(['teacher', 'distilled', 'alone']);
+  // the rows that were learned are the teacher's, not the given ones
+  const rows = readFileSync(join(out, 'curated-rows.jsonl'), 'utf8').trim().split('\n');
+  expect(rows.length).toBeGreaterThan(0);
+  expect(rows.every((r) => JSON.parse(r).trail?.length > 0)).toBe(true);
+}, 60_000);
