@@ -148,8 +148,8 @@ export const taskForms: Record<Task, Form[]> = {
     { name: 'unpaired', needs: ['prompt', 'response'], gold: ['good'], may: ['group', 'weight'] },
   ],
   diffuse: [
-    { name: 'features', needs: ['features'], gold: [], may: ['group', 'weight'] },
-    { name: 'image', needs: ['image'], gold: [], may: ['group', 'weight'] },
+    { name: 'features', needs: ['features'], gold: [], may: ['label', 'group', 'weight'] },
+    { name: 'image', needs: ['image'], gold: [], may: ['label', 'group', 'weight'] },
   ],
 };
 export const tasks = Object.keys(taskForms) as Task[];
