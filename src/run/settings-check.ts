@@ -71,7 +71,6 @@ export function withChosenMetrics(report: ReportData, wanted: readonly string[] 
     ...report,
     metrics: report.metrics.filter((m) => keys.has(m.key)),
     arms: report.arms.map((arm) => ({ ...arm, values: kept(arm.values) })),
-    comparisons: report.comparisons.filter((c) => keys.has(c.metric)),
     reliability: keys.has('ece') ? report.reliability : [],
   };
 }
