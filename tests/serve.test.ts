@@ -40,7 +40,10 @@ describe('decant serve', () => {
         }
       });
     });
-    expect(said).toMatchObject({ kind: 'classifier', routes: ['POST /classify', 'POST /v1/chat/completions'] });
+    expect(said).toMatchObject({
+      kind: 'classifier',
+      routes: ['POST /classify', 'POST /v1/chat/completions'],
+    });
     const ask = (headers: Record<string, string>) =>
       fetch(`${said.url}/classify`, { method: 'POST', headers, body: '{"input": "my card"}' });
     expect((await ask({})).status).toBe(401);

@@ -19,7 +19,7 @@ const rng = createRng('hidden');
 const examples: Example[] = Array.from({ length: 5 }, (_, i) => ({
   file: 'made',
   line: i + 1,
-  features: Array.from({ length: 4 }, () => rng.normal()),
+  features: Float32Array.from({ length: 4 }, () => rng.normal()),
 }));
 const model = mlp({ inputs: 4, hidden: [6], outputs: 3 });
 const engine = createNodeEngine({ threads: 1 });
