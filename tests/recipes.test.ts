@@ -25,7 +25,10 @@ describe('the recipes of the project', async () => {
     const { recipe } = await loadRecipe(`recipes/${file}`, { catalogue });
     for (const { kind, name, split } of references(recipe.data)) {
       const tasks = kind === 'builtin' ? builtins[name]?.tasks : datasets[name]?.tasks;
-      expect(tasks ?? [], `${kind}:${name}`).toContain(recipe.task);
+      expect(tasks, `${kind}:${name}`).toBeDefined();
+      // columns that a recipe maps itself can make other tasks of a set
+      if (Object.keys(recipe.data.columns).length === 0)
+        expect(tasks, `${kind}:${name}`).toContain(recipe.task);
       const known = kind === 'builtin' ? builtins[name].splits : Object.keys(datasets[name].splits);
       if (split) expect(known, `${kind}:${name}`).toContain(split);
     }
