@@ -230,7 +230,6 @@ export const boot = defineReproduction<Settings>({
     'students take half the batch of the teacher; every arm but the teacher gets the same number of steps, and progressive distillation divides them among its rounds',
     'the last DDIM step ends in the clean sample, so that one step is the teacher’s guess at tMax',
     'each seed has its own points, teacher and noise; its arms share them',
-    'the seeds of the card ran side by side in processes of their own on a busy machine: its seconds are processor time of all three together',
   ],
   async run({ engine, tell }, s, seed) {
     const rng = createRng(`boot/${seed}`);
