@@ -94,6 +94,7 @@ const encoder = {
   intermediate_size: 32,
   max_position_embeddings: 48,
   hidden_dropout_prob: 0,
+  attention_probs_dropout_prob: 0,
 };
 const decoder = { ...encoder, num_key_value_heads: 1, max_position_embeddings: 16 };
 const graph = { features: 12, classes: CLASSES, hidden: 16, dropout: 0 };
@@ -151,6 +152,7 @@ const CASES: Record<string, Case> = {
         n_heads: 2,
         hidden_dim: 32,
         dropout: 0,
+        attention_dropout: 0,
         seq_classif_dropout: 0,
       },
       CLASSES,
@@ -177,6 +179,7 @@ const CASES: Record<string, Case> = {
       n_positions: 16,
       resid_pdrop: 0,
       embd_pdrop: 0,
+      attn_pdrop: 0,
     }),
   ),
   llama: language(llama({ ...decoder, hidden_size: 32 })),
