@@ -60,7 +60,7 @@ export async function planCost(
 
 async function planned(
   model: Made,
-  recipe: Recipe,
+  _recipe: Recipe,
   report: DataReport,
   baseDir: string,
 ): Promise<PlannedModel | undefined> {

@@ -81,7 +81,7 @@ export function randomColumns(
 function edgeColumns(): Columns {
   const ints = (ids: number[]): NDArray => ndarray(Int32Array.from(ids), [ids.length]);
   return {
-    [column.edgeSource]: ints(EDGES.flatMap(([a, b]) => [a, b])),
+    [column.edgeSource]: ints(EDGES.flat()),
     [column.edgeTarget]: ints(EDGES.flatMap(([a, b]) => [b, a])),
   };
 }
