@@ -97,6 +97,8 @@ export async function curveCharts(
 ): Promise<{ title: string; svg: string; secondary: boolean }[]> {
   const panels = new Map<string, ReportCurve[]>();
   for (const curve of data.curves) {
+    // one point is no course
+    if (curve.steps.length < 2) continue;
     const key = JSON.stringify([curve.split === 'train' ? 0 : 1, curve.term, curve.split]);
     panels.set(key, [...(panels.get(key) ?? []), curve]);
   }
