@@ -1,13 +1,15 @@
 /**
  * Measures the client of API teachers: throughput against a server of its own with a fixed latency, own work per
- * request, and reading stored answers back. `tsx bench/api.ts [requests] [stored]`. The server runs in a process of its
- * own, so that its work is not counted.
+ * request, and reading stored answers back. The server runs in a process of its own, so that its work is not counted.
+ *
+ *   npm run bench:api -- [--json FILE] [--requests 640] [--stored 1000000]
  */
 import { fork } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import type { Example } from '../src/data/types.ts';
 import {
   apiClassifier,
@@ -22,16 +24,58 @@ import { openSignalStore } from '../src/teachers/store/index.ts';
 const LATENCY = 50;
 const classes = ['refund', 'card_arrival', 'card_lost', 'exchange rate', 'top up'];
 
+/** A line of the result; the peer is the limit, and a ratio above 1 means that it is kept. */
+interface Row {
+  bench: 'api';
+  case: string;
+  threads: 1;
+  metric: string;
+  unit: string;
+  ours: number;
+  peer: number;
+  peerName: string;
+  ratio: number;
+}
+const rows: Row[] = [];
+function add(
+  name: string,
+  metric: string,
+  unit: string,
+  ours: number,
+  limit: number,
+  better: 'more' | 'less',
+): void {
+  const ratio = better === 'more' ? ours / limit : limit / ours;
+  rows.push({
+    bench: 'api',
+    case: name,
+    threads: 1,
+    metric,
+    unit,
+    ours,
+    peer: limit,
+    peerName: 'limit',
+    ratio,
+  });
+}
+
 if (process.send) {
   const server = await startServer({ latency: LATENCY });
   process.send(server.baseURL);
 } else {
-  const [requests, stored] = [640, 1_000_000].map((d, i) => Number(process.argv[2 + i] ?? d));
+  const { values: flags } = parseArgs({
+    options: {
+      json: { type: 'string' },
+      requests: { type: 'string', default: '640' },
+      stored: { type: 'string', default: '1000000' },
+    },
+  });
   const child = fork(fileURLToPath(import.meta.url), { execArgv: ['--import', 'tsx'] });
   const baseURL = await new Promise<string>((done) => child.once('message', (m) => done(String(m))));
   try {
-    for (const concurrency of [8, 32]) await throughput(baseURL, concurrency, requests);
-    await readBack(stored);
+    for (const concurrency of [8, 32]) await throughput(baseURL, concurrency, Number(flags.requests));
+    await readBack(Number(flags.stored));
+    if (flags.json) writeFileSync(flags.json, `${JSON.stringify(rows, null, 2)}\n`);
   } finally {
     child.kill();
   }
@@ -64,8 +108,12 @@ async function throughput(baseURL: string, concurrency: number, requests: number
   const { user, system } = process.cpuUsage(cpu);
   const ideal = (1000 * concurrency) / LATENCY;
   const rate = (1000 * requests) / ms;
+  const own = (user + system) / 1000 / requests;
+  const name = `concurrency ${concurrency}, ${LATENCY} ms latency`;
+  add(name, 'share of the possible throughput', '%', (100 * rate) / ideal, 95, 'more');
+  add(name, 'own work per request', 'ms', own, 2, 'less');
   console.log(
-    `concurrency ${String(concurrency).padStart(2)}: ${rate.toFixed(0)} requests/s of ${ideal.toFixed(0)} possible (${((100 * rate) / ideal).toFixed(1)} %), own work ${((user + system) / 1000 / requests).toFixed(2)} ms processor time per request`,
+    `concurrency ${String(concurrency).padStart(2)}: ${rate.toFixed(0)} requests/s of ${ideal.toFixed(0)} possible (${((100 * rate) / ideal).toFixed(1)} %), own work ${own.toFixed(2)} ms processor time per request`,
   );
   ledger.close();
   await store.close();
@@ -98,6 +146,7 @@ async function readBack(n: number): Promise<void> {
       if (signal.form === 'text' && JSON.parse(signal.text).choices.length === 1) read++;
     }
     const { user, system } = process.cpuUsage(cpu);
+    add(`${n} stored answers`, 'read back', 's', (performance.now() - begun) / 1000, 20, 'less');
     console.log(
       `${read.toLocaleString('en')} stored answers opened, read back and parsed in ${((performance.now() - begun) / 1000).toFixed(1)} s (${((user + system) / 1e6).toFixed(1)} s processor time), ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB resident`,
     );
