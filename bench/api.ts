@@ -2,10 +2,11 @@
  * Measures the client of API teachers: throughput against a server of its own with a fixed latency, own work per
  * request, and reading stored answers back. The server runs in a process of its own, so that its work is not counted.
  *
- *   npm run bench:api -- [--json FILE] [--requests 640] [--stored 1000000]
+ *   npm run bench:api -- [--json FILE] [--requests 3200] [--stored 1000000]
  */
 import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -66,7 +67,7 @@ if (process.send) {
   const { values: flags } = parseArgs({
     options: {
       json: { type: 'string' },
-      requests: { type: 'string', default: '640' },
+      requests: { type: 'string', default: '3200' },
       stored: { type: 'string', default: '1000000' },
     },
   });
@@ -79,6 +80,32 @@ if (process.send) {
   } finally {
     child.kill();
   }
+}
+
+/** Requests per second of node:http alone: the same server, nothing kept, nothing checked. */
+async function bareRate(baseURL: string, concurrency: number, requests: number): Promise<number> {
+  const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
+  const body = JSON.stringify({ model: 'tiny', messages: [{ role: 'user', content: 'text' }] });
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  const one = (): Promise<void> =>
+    new Promise((done, fail) => {
+      const sent = request(`${baseURL}/chat/completions`, { method: 'POST', agent, headers }, (reply) =>
+        reply.resume().once('end', done).once('error', fail),
+      );
+      sent.once('error', fail).end(body);
+    });
+  const run = async (n: number): Promise<void> => {
+    let left = n;
+    const worker = async (): Promise<void> => {
+      while (left-- > 0) await one();
+    };
+    await Promise.all(Array.from({ length: concurrency }, worker));
+  };
+  await run(4 * concurrency);
+  const begun = performance.now();
+  await run(requests);
+  agent.destroy();
+  return (1000 * requests) / (performance.now() - begun);
 }
 
 async function throughput(baseURL: string, concurrency: number, requests: number): Promise<void> {
@@ -111,9 +138,11 @@ async function throughput(baseURL: string, concurrency: number, requests: number
   const own = (user + system) / 1000 / requests;
   const name = `concurrency ${concurrency}, ${LATENCY} ms latency`;
   add(name, 'share of the possible throughput', '%', (100 * rate) / ideal, 95, 'more');
+  const bare = await bareRate(baseURL, concurrency, requests);
+  add(name, 'share of the throughput of node:http alone', '%', (100 * rate) / bare, 95, 'more');
   add(name, 'own work per request', 'ms', own, 2, 'less');
   console.log(
-    `concurrency ${String(concurrency).padStart(2)}: ${rate.toFixed(0)} requests/s of ${ideal.toFixed(0)} possible (${((100 * rate) / ideal).toFixed(1)} %), own work ${own.toFixed(2)} ms processor time per request`,
+    `concurrency ${String(concurrency).padStart(2)}: ${rate.toFixed(0)} requests/s of ${ideal.toFixed(0)} possible (${((100 * rate) / ideal).toFixed(1)} %; node:http alone ${bare.toFixed(0)}, ${((100 * rate) / bare).toFixed(1)} %), own work ${own.toFixed(2)} ms processor time per request`,
   );
   ledger.close();
   await store.close();
