@@ -25,10 +25,11 @@ export const addPlan: AddCommand = (program, io) =>
         const { planRecipe } = await import('../plan.ts');
         const { showData } = await import('../show-data.ts');
         const { showCost } = await import('../show-cost.ts');
-        const { showApi } = await import('../plan-api.ts');
         const { showPairing } = await import('../show-pairing.ts');
         const out = createOutput(io, flags);
         const plan = await planRecipe(recipe, flags, io);
+        // the client of endpoints is loaded for teachers that are asked over HTTP only
+        const api = plan.api ? (await import('../plan-api.ts')).showApi(plan.api) : [];
         for (const line of plan.migrated) out.note(`note: this recipe is of an old version: ${line}`);
         out.result(plan, () =>
           [
@@ -38,7 +39,7 @@ export const addPlan: AddCommand = (program, io) =>
             '',
             `method ${plan.method}: ${plan.steps.toLocaleString('en-US')} updates of the student for each of ${plan.seeds.length} seed${plan.seeds.length === 1 ? '' : 's'}`,
             ...showCost(plan.cost),
-            ...showApi(plan.api ?? []),
+            ...api,
             out.colour.dim(
               `checked in ${plan.seconds.toFixed(2)} s${flags.full ? '' : '; near-duplicates are looked for in the run, or with --full'}`,
             ),
