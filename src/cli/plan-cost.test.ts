@@ -56,8 +56,9 @@ describe('what a run would cost', () => {
     expect(cost.seconds).toBeGreaterThan(0);
     expect(text).toMatch(/student at most 98,644 parameters, \d+\.\d % of the teacher/);
     expect(text).toMatch(/time +about .* a third to three times that/);
-    const more = await plan({ ...base, teacher, seeds: [1, 2, 3, 4, 5, 6, 7, 8] }, cwd);
-    expect(more.cost.seconds).toBeGreaterThan(cost.seconds);
+    // far more than the machine's speed, which each plan measures anew, can differ between two calls
+    const more = await plan({ ...base, teacher, train: { epochs: 20_000 } }, cwd);
+    expect(more.cost.seconds).toBeGreaterThan(3 * cost.seconds);
     rmSync(cwd, { recursive: true });
   });
 
