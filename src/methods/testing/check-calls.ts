@@ -24,14 +24,13 @@ import { takeRows } from '../../losses/testing/evaluate.ts';
 import { type AnyModel, init } from '../../nn/model.ts';
 import { normalInit } from '../../nn/params.ts';
 import { type Scope, scopeOf } from '../../nn/scope.ts';
-import { adamW } from '../../optim/index.ts';
 import type { BatchSource } from '../../train/batches.ts';
-import { train } from '../../train/loop.ts';
 import { probeTeacherSignal } from '../../train/probe.ts';
 import { createRng } from '../../util/rng.ts';
 import { type CallableModel, callingObjective, callParams, type RandomNumbers } from '../calls.ts';
 import type { LossInput, Method } from '../method.ts';
 import { gradientError, inDouble } from './gradient.ts';
+import { threeSteps } from './three-steps.ts';
 
 const ROWS = 5;
 const WIDTH = 2;
@@ -171,25 +170,7 @@ export function checkCalls(method: Method, config: unknown, scalars: Readonly<Re
         expect(
           await probeTeacherSignal({ engine, objective, params, source, rows: source.size, scalars }),
         ).toBeGreaterThan(1e-6);
-      const totals: number[] = [];
-      const trained = await train({
-        engine,
-        objective,
-        params,
-        source,
-        batchSize: 4,
-        steps: 3,
-        optimizer: adamW(),
-        lr: () => 0.01,
-        seed: 1,
-        schedule: method.schedule && {
-          init: () => method.schedule!.init(config),
-          next: (state, seen) => method.schedule!.next(state, seen, config),
-        },
-        onStep: (s) => totals.push(s.terms.total),
-      });
-      expect(totals).toHaveLength(3);
-      expect(totals.every(Number.isFinite)).toBe(true);
+      const trained = await threeSteps(method, config, { engine, objective, params, source });
       const inputs = NAMES.map((n) => inDoubles(trained.params[n]));
       const { graph } = trace(
         (...x: Tensor[]) => [calls.draw({ student: modelOf(x), noise: x[3], diffusion: toySetting }, config)],

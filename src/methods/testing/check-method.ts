@@ -20,9 +20,7 @@ import {
 import { runVectorFile, type Vector, type VectorFile } from '../../losses/vectors/index.ts';
 import { init } from '../../nn/model.ts';
 import { scopeOf } from '../../nn/scope.ts';
-import { adamW } from '../../optim/index.ts';
 import { parseRecipe } from '../../recipe/parse.ts';
-import { train } from '../../train/loop.ts';
 import { responseOutputs } from '../../train/policy.ts';
 import { probeTeacherSignal } from '../../train/probe.ts';
 import { masksOf } from '../../train/step-graph.ts';
@@ -34,6 +32,7 @@ import { gradientError, inDouble } from './gradient.ts';
 import { randomColumns, SIZES } from './inputs.ts';
 import { foldedOutputs, preparedOf } from './prepared.ts';
 import { rowSource, studentFor } from './student.ts';
+import { threeSteps } from './three-steps.ts';
 
 export interface CheckOptions {
   /** Functions of the method's golden-vector file, tests/vectors/<slug>.json. */
@@ -136,25 +135,7 @@ export function checkMethod(method: Method, options: CheckOptions = {}): void {
           const params = init({ ...model, params: objective.params }, 1);
           if (method.needs.signals.length > 0 && !learnsFromText(method.needs))
             await probeTeacherSignal({ engine, objective, params, source, rows: source.size, scalars });
-          const totals: number[] = [];
-          await train({
-            engine,
-            objective,
-            params,
-            source,
-            batchSize: 4,
-            steps: 3,
-            optimizer: adamW(),
-            lr: () => 0.01,
-            seed: 1,
-            schedule: method.schedule && {
-              init: () => method.schedule!.init(config),
-              next: (state, seen) => method.schedule!.next(state, seen, config),
-            },
-            onStep: (s) => totals.push(s.terms.total),
-          });
-          expect(totals).toHaveLength(3);
-          expect(totals.every(Number.isFinite)).toBe(true);
+          await threeSteps(method, config, { engine, objective, params, source });
         } finally {
           await engine.close();
         }
