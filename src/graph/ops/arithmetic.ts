@@ -3,11 +3,12 @@ import { isFloat } from '../dtype.ts';
 import { item } from '../ndarray.ts';
 import type { OpDef, RefArray } from '../op.ts';
 import { broadcastShapes } from '../shape.ts';
-import { apply, constantOp, lift, type Tensor, type TensorLike } from '../tensor.ts';
+import { apply, constantOp, type Tensor } from '../tensor.ts';
 import { zerosOf } from './basic.ts';
 import { equal, greater, where } from './compare.ts';
 import { floor, log } from './elementwise.ts';
 import { broadcastBinary, mapUnary } from './kernels.ts';
+import { call, requireOneDtype } from './pair.ts';
 import { sumTo } from './reduce.ts';
 
 interface BinarySpec {
@@ -26,12 +27,7 @@ function binary({ name, doc, onnx, f, vjp, floatOnly, emit }: BinarySpec): OpDef
     name,
     doc,
     infer([a, b]) {
-      if (a.dtype !== b.dtype) {
-        throw new DecantError('shape', 'operands must have one dtype', {
-          seen: `${a.dtype} and ${b.dtype}`,
-          fix: 'cast one of them',
-        });
-      }
+      requireOneDtype(a, b);
       if (a.dtype === 'bool' || (floatOnly && !isFloat(a.dtype))) {
         throw new DecantError('shape', `not defined for ${a.dtype}`, { fix: 'cast to a number type first' });
       }
@@ -180,11 +176,6 @@ export const negOp: OpDef<null> = {
   vjp: ({ grads: [g] }) => [neg(g!)],
   emit: (e, inputs) => [e.node('Neg', inputs)],
 };
-
-const call =
-  (op: OpDef<null>) =>
-  (a: TensorLike, b: TensorLike): Tensor =>
-    apply(op, [lift(a, b), lift(b, a)], null);
 
 /** a + b, broadcasting. */
 export const add = call(addOp);

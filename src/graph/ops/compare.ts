@@ -4,6 +4,7 @@ import type { OpDef } from '../op.ts';
 import { broadcastShapes } from '../shape.ts';
 import { apply, lift, type Tensor, type TensorLike } from '../tensor.ts';
 import { broadcastBinary, broadcastStrides, eachRow, mapUnary, sizeOf } from './kernels.ts';
+import { call, requireOneDtype } from './pair.ts';
 import { sumTo } from './reduce.ts';
 
 type Takes = 'any' | 'ordered' | 'bool';
@@ -19,12 +20,7 @@ function comparison(
     name,
     doc,
     infer([a, b]) {
-      if (a.dtype !== b.dtype) {
-        throw new DecantError('shape', 'operands must have one dtype', {
-          seen: `${a.dtype} and ${b.dtype}`,
-          fix: 'cast one of them',
-        });
-      }
+      requireOneDtype(a, b);
       if ((takes === 'bool') !== (a.dtype === 'bool') && takes !== 'any') {
         throw new DecantError('shape', `not defined for ${a.dtype}`, {
           allowed: takes === 'bool' ? 'bool' : 'number types',
@@ -74,11 +70,6 @@ export const logicalOrOp = comparison(
   onnx('Or'),
   'bool',
 );
-
-const call =
-  (op: OpDef<null>) =>
-  (a: TensorLike, b: TensorLike): Tensor =>
-    apply(op, [lift(a, b), lift(b, a)], null);
 
 /** a = b element-wise, broadcasting; bool. */
 export const equal = call(equalOp);
