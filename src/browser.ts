@@ -9,7 +9,7 @@ export { createReferenceEngine } from './engine/reference/engine.ts';
 export { readModelFolder, writeModelFolder } from './export/folder.ts';
 export * as diffusion from './generate/diffusion/index.ts';
 export * from './generate/index.ts';
-export * as graph from './graph/index.ts';
+export * as graph from './graph/public.ts';
 export * as losses from './losses/index.ts';
 export * as optim from './optim/index.ts';
 export { trainStep } from './optim/train-step.ts';

@@ -44,7 +44,7 @@ export async function planRecipe(
   const loaded = await loadRecipe(resolve(io.cwd, file), { set: flags.set, shownAs: file, catalogue });
   const { recipe } = loaded;
   const runner = runnerOf(recipe.task);
-  checkSettings(recipe, runner);
+  await checkSettings(recipe, runner);
   const data = await checkData(recipe, loaded.baseDir, io, undefined, !flags.full, runner.prepare);
   const { report } = data;
   const balance = report.splits.train?.balance;

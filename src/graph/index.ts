@@ -1,3 +1,4 @@
+/** Tensors, operators, autodiff and passes. ONNX files are under onnx/: they bring protobuf along, which few commands need. */
 export * from './autodiff.ts';
 export * from './dtype.ts';
 export {
@@ -14,8 +15,6 @@ export {
   toNumbers,
   zeros,
 } from './ndarray.ts';
-export * from './onnx/reader.ts';
-export { type WriteOptions, writeOnnx, writeOnnxExternal } from './onnx/writer.ts';
 export * from './ops/activations.ts';
 export * from './ops/arithmetic.ts';
 export * from './ops/attention.ts';

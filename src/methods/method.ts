@@ -170,7 +170,7 @@ export interface Method<C = any> {
    * Computes on the host, once per run and before the first step, what the loss needs beyond the signals themselves.
    * Pure; randomness only from a seed in the config.
    */
-  prepare?(config: C, signals: PrepareInput): Prepared;
+  prepare?(config: C, signals: PrepareInput): Prepared | Promise<Prepared>;
   /** Parameters trained beside the student's (projectors), by name. */
   setup?(config: C, info: SetupInfo): ParamSpecs;
   readonly schedule?: Schedule<C>;

@@ -3,32 +3,15 @@ import type { AnyModel } from '../nn/model.ts';
 import { prefixed } from '../nn/params.ts';
 import { scopeOf } from '../nn/scope.ts';
 import type { Objective } from '../train/objective.ts';
-import { preferenceColumn } from '../train/policy.ts';
 import { masksOf } from '../train/step-graph.ts';
 import { DecantError } from '../util/errors.ts';
+import { column } from './columns.ts';
 import type { LossInput, Method, Prepared, SetupInfo, TeacherSignals } from './method.ts';
+
+export { column };
 
 /** Where a method's extra parts live among the trained parameters. They are not part of the exported student. */
 export const EXTRA = '@method';
-
-/** Column names of a batch: model inputs, teacher signals, masks, and anything else a method reads by name. */
-export const column = {
-  input: (name: string): string => `input/${name}`,
-  labels: 'labels',
-  teacherLogits: 'teacher/logits',
-  topkIds: 'teacher/topk/ids',
-  topkLogp: 'teacher/topk/logp',
-  hidden: (path: string): string => `teacher/hidden/${path}`,
-  score: 'teacher/score',
-  /** Positions of the teacher's own tokens that predict what is learned, where its tokenizer is another: int32 `[batch, seq']`. */
-  teacherAnswer: 'teacher/answer',
-  teacherLogp: 'teacher/logp',
-  ...preferenceColumn,
-  prepared: (name: string): string => `teacher/prepared/${name}`,
-  /** Ends of a graph's edges, int32 `[edges]`, both directions; node i is row i of the batch. */
-  edgeSource: 'graph/source',
-  edgeTarget: 'graph/target',
-} as const;
 
 type Columns = Readonly<Record<string, Tensor>>;
 

@@ -1,7 +1,8 @@
 import type { Example } from '../data/types.ts';
 import type { NDArray } from '../graph/index.ts';
 import type { Method, PrepareInput, SetupInfo } from '../methods/method.ts';
-import { boundTo, column } from '../methods/objective.ts';
+import { column } from '../methods/columns.ts';
+import { boundTo } from '../methods/objective.ts';
 import { withSubclasses } from '../nn/auto.ts';
 import { type AnyModel, tapShapes } from '../nn/model.ts';
 import { type StoredLogitsOptions, storedHidden, type Teacher } from '../teachers/teacher.ts';
@@ -44,7 +45,7 @@ export async function methodInputs(ctx: RunContext, job: MethodJob): Promise<Met
     ({ hidden, asked } = await storedHidden(teacher, shelf, job.rows, paths, options));
     options.done(asked);
   }
-  const prepared = method.prepare?.(config, {
+  const prepared = await method.prepare?.(config, {
     logits: knowledge.logits,
     hidden,
     outputLayer: await teacher.outputLayer?.(),

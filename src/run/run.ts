@@ -60,7 +60,7 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
   const out = resolve(options.out ?? join('runs', recipe.name ?? 'run'));
   const { method, config } = methodOf(recipe);
   const runner = runnerOf(recipe.task);
-  checkSettings(recipe, runner);
+  await checkSettings(recipe, runner);
   const opened = openRun(out, serializeRecipe(recipe, hash), { resume: options.resume });
   const journal = openRunJournal(opened.folder);
   const log = openLog(opened.folder.log);

@@ -6,7 +6,7 @@ import { didYouMean } from '../util/suggest.ts';
 /** What a task's runner can act on, beyond what every run does. */
 export interface RunnerAbilities {
   /** Metrics of its report, in the order they are shown; the first one is the headline's. */
-  readonly metrics?: (recipe: Recipe) => readonly ReportMetric[];
+  readonly metrics?: (recipe: Recipe) => Promise<readonly ReportMetric[]>;
   /** Whether its students can be trained through adapters (`student.lora`). */
   readonly adapters?: boolean;
   /** Whether its report has a table by slices (`evaluate.slices`). */
@@ -22,7 +22,7 @@ export interface RunnerAbilities {
 }
 
 /** Settings that a run of this recipe could not honour, found before anything is spent. Errors: `recipe`. */
-export function checkSettings(recipe: Recipe, runner: RunnerAbilities): void {
+export async function checkSettings(recipe: Recipe, runner: RunnerAbilities): Promise<void> {
   if (recipe.train.engine === 'web')
     throw new DecantError('recipe', 'the web engine runs in a browser, and a run happens in Node', {
       at: 'train.engine',
@@ -49,7 +49,7 @@ export function checkSettings(recipe: Recipe, runner: RunnerAbilities): void {
     throw unable('train.packing', 'rows of tokens to pack');
   const wanted = recipe.evaluate.metrics;
   if (!wanted) return;
-  const known = runner.metrics?.(recipe).map((m) => m.key);
+  const known = (await runner.metrics?.(recipe))?.map((m) => m.key);
   if (!known) throw unable('evaluate.metrics', 'choice of figures');
   const unknown = wanted.find((m) => !known.includes(m));
   if (unknown !== undefined)

@@ -5,7 +5,7 @@ import { shuffled } from '../data/shuffle.ts';
 import type { Example } from '../data/types.ts';
 import { type NDArray, ndarray } from '../graph/index.ts';
 import type { Method } from '../methods/method.ts';
-import { column } from '../methods/objective.ts';
+import { column } from '../methods/columns.ts';
 import { formed, type SignalForm } from '../teachers/signal-form.ts';
 import { appendSignals, withSignals } from '../teachers/signal-stream.ts';
 import type { Signal } from '../teachers/store/index.ts';

@@ -4,14 +4,8 @@ import { rankingSection } from '../recipe/schema/data.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
 import { DecantError } from '../util/errors.ts';
 import type { RunOutcome } from './classify.ts';
-import { classificationMetrics } from './classify-metrics.ts';
 import type { RunContext } from './context.ts';
-import { sampleMetrics } from './diffusion/metrics.ts';
-import { embedMetrics } from './embedding/report.ts';
-import { languageMetrics } from './generate-report.ts';
-import { preferenceMetrics } from './prefer/report.ts';
 import type { RankData } from './rank/collection.ts';
-import { rankMetrics } from './rank/report.ts';
 import type { RunnerAbilities } from './settings-check.ts';
 
 /** How one task of a recipe is carried out, from prepared data to the report's figures and the exported student. */
@@ -28,7 +22,8 @@ export type AtEnd = (close: () => void | Promise<void>) => void;
 
 const classify: TaskRunner = {
   streaming: true,
-  metrics: ({ evaluate }) => classificationMetrics(true, evaluate.topK),
+  metrics: async ({ evaluate }) =>
+    (await import('./classify-metrics.ts')).classificationMetrics(true, evaluate.topK),
   adapters: true,
   slices: true,
   steps: true,
@@ -66,7 +61,7 @@ const nodes: TaskRunner = {
 const generate: TaskRunner = {
   int4: true,
   packing: true,
-  metrics: () => languageMetrics,
+  metrics: async () => (await import('./generate-report.ts')).languageMetrics,
   adapters: true,
   slices: true,
   steps: true,
@@ -74,13 +69,13 @@ const generate: TaskRunner = {
 };
 
 const embed: TaskRunner = {
-  metrics: () => embedMetrics(),
+  metrics: async () => (await import('./embedding/report.ts')).embedMetrics(),
   run: async (ctx, method, config, atEnd) =>
     (await import('./embedding/run.ts')).runEmbedding(ctx, method, config, atEnd),
 };
 
 const rank: TaskRunner = {
-  metrics: ({ data }) => rankMetrics(data.ranking?.depth ?? 100),
+  metrics: async ({ data }) => (await import('./rank/report.ts')).rankMetrics(data.ranking?.depth ?? 100),
   prepare: async (recipe, options) =>
     (await import('./rank/collection.ts')).prepareCollection(recipe, options),
   trainingRows: ({ data: { ranking } }, data) => {
@@ -96,7 +91,7 @@ const rank: TaskRunner = {
 
 const prefer: TaskRunner = {
   int4: true,
-  metrics: () => preferenceMetrics,
+  metrics: async () => (await import('./prefer/report.ts')).preferenceMetrics,
   steps: true,
   async run(given, method, config) {
     const { withCuratedRows } = await import('./data-steps.ts');
@@ -106,7 +101,7 @@ const prefer: TaskRunner = {
 };
 
 const diffuse: TaskRunner = {
-  metrics: () => sampleMetrics,
+  metrics: async () => (await import('./diffusion/metrics.ts')).sampleMetrics,
   async run(ctx, method, config) {
     return (await import('./diffusion/run.ts')).runDiffusion(ctx, method, config);
   },

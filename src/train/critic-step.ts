@@ -10,7 +10,7 @@ import {
 } from '../evaluate/precision-recall.ts';
 import { DecantError } from '../util/errors.ts';
 import { createRng } from '../util/rng.ts';
-import { type CriticConfig, criticIds, trainCritic } from './critic.ts';
+import type { CriticConfig } from './critic.ts';
 
 /** A cutoff for one target recall, chosen on two sets of rated rows. */
 export interface Cutoff {
@@ -133,6 +133,8 @@ export const criticStep = defineStep({
   version: 1,
   needs: ['rated', 'given', 'engine'],
   async run(records, o, context) {
+    // the training loop is loaded when a critic is trained, not when a recipe is read
+    const { criticIds, trainCritic } = await import('./critic.ts');
     const { engine, seed } = context;
     const rated =
       o.learn === 'rated' ? context.rated : mismatched(context.given, `${seed}/critic/mismatched`);

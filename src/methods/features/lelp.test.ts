@@ -4,6 +4,7 @@ import { createRng } from '../../util/rng.ts';
 import { checkMethod } from '../testing/check-method.ts';
 import { lelp } from './lelp.ts';
 import { lelpVectors } from './lelp.vectors.ts';
+import { prepareSubclasses } from './subclass-prepare.ts';
 
 checkMethod(lelp, { vectors: lelpVectors });
 
@@ -29,7 +30,7 @@ describe('lelp', () => {
   };
   const targets = (options: object): Float64Array =>
     Float64Array.from(
-      toNumbers(lelp.prepare!(lelp.config.parse(options), signals).columns!.subclasses),
+      toNumbers(prepareSubclasses(lelp.config.parse(options), signals).columns!.subclasses),
       Math.exp,
     );
   /** Share of the rows of which the likeliest subclass of the own class tells the hidden group. */
@@ -68,13 +69,13 @@ describe('lelp', () => {
   it('takes class membership from the labels when asked to', () => {
     const wrong = { ...signals, labels: Int32Array.from(group, (g) => Number(g < 2)) };
     const of = (members: string) =>
-      lelp.prepare!(lelp.config.parse({ subclasses: 2, members }), wrong).columns!.subclasses;
+      prepareSubclasses(lelp.config.parse({ subclasses: 2, members }), wrong).columns!.subclasses;
     expect([...toNumbers(of('labels'))]).not.toEqual([...toNumbers(of('teacher'))]);
   });
 
   it('says how hard the split is, and what the directions hold', () => {
     const facts = (options: object) =>
-      lelp.prepare!(lelp.config.parse({ subclasses: 2, ...options }), signals).facts!;
+      prepareSubclasses(lelp.config.parse({ subclasses: 2, ...options }), signals).facts!;
     expect(facts({ beta: 1e-3 }).usedSubclasses).toBeCloseTo(1, 1);
     expect(facts({ beta: 1e3 }).usedSubclasses).toBeCloseTo(2, 3);
     expect(facts({}).explainedVariance).toBeGreaterThan(0.95);
@@ -82,15 +83,15 @@ describe('lelp', () => {
 
   it('asks for what it needs', () => {
     const { outputLayer: _, ...without } = signals;
-    expect(() => lelp.prepare!(lelp.config.parse({}), without)).toThrow(/nullProjection/);
+    expect(() => prepareSubclasses(lelp.config.parse({}), without)).toThrow(/nullProjection/);
     const rest = { subclasses: 2, nullProjection: false };
-    expect(lelp.prepare!(lelp.config.parse(rest), without).columns).toBeDefined();
+    expect(prepareSubclasses(lelp.config.parse(rest), without).columns).toBeDefined();
     for (const split of ['principal', 'clusters'])
-      expect(() => lelp.prepare!(lelp.config.parse({ subclasses: 150, split }), signals)).toThrow(
+      expect(() => prepareSubclasses(lelp.config.parse({ subclasses: 150, split }), signals)).toThrow(
         /too few rows/,
       );
     const sequence = { ...signals, hidden: { embedding: ndarray(new Float32Array(12), [2, 3, 2]) } };
-    expect(() => lelp.prepare!(lelp.config.parse({}), sequence)).toThrow(/one vector per example/);
+    expect(() => prepareSubclasses(lelp.config.parse({}), sequence)).toThrow(/one vector per example/);
   });
 });
 

@@ -4,24 +4,18 @@ import {
   exp,
   logSoftmax,
   mul,
-  type NDArray,
-  ndarray,
   reshape,
   stopGradient,
   sub,
   sum,
   type Tensor,
-  toNumbers,
 } from '../../graph/index.ts';
 import { hintonKl } from '../../losses/classification.ts';
 import { forwardKl, temperedLogp } from '../../losses/divergences.ts';
 import { crossEntropyWithLabels } from '../../losses/labels.ts';
 import { logSumExp } from '../../losses/numerics.ts';
 import { subclassKl } from '../../losses/subclasses.ts';
-import { DecantError } from '../../util/errors.ts';
-import { defineMethod, type PrepareInput } from '../method.ts';
-import { splitClasses, usedSubclasses } from './subclass-split.ts';
-import { subclassTargets } from './subclass-targets.ts';
+import { defineMethod } from '../method.ts';
 
 const config = z.strictObject({
   subclasses: z
@@ -67,48 +61,13 @@ const config = z.strictObject({
   seed: z.int().default(0).describe('seed of rotations, clusters and random splits'),
 });
 
-type Options = z.infer<typeof config>;
+export type LelpOptions = z.infer<typeof config>;
 
 /** Name of the prepared column: log p `[rows, classes · S]`. */
 const TARGETS = 'subclasses';
 
-const rowsOf = (a: NDArray): number[][] => {
-  const [rows, width] = a.shape;
-  const x = toNumbers(a);
-  return Array.from({ length: rows }, (_, r) => [...x.slice(r * width, (r + 1) * width)]);
-};
-
-/** The teacher's classes, split by the structure of its embeddings: the targets of every training row. */
-function prepare(options: Options, { logits, hidden, outputLayer, labels, classes }: PrepareInput) {
-  const { embedding } = hidden;
-  if (embedding.shape.length !== 2)
-    throw new DecantError('pairing', 'the embedding of the teacher is not one vector per example', {
-      at: 'teacher',
-      seen: `[${embedding.shape.join(', ')}]`,
-      allowed: '[rows, width]',
-    });
-  if (options.nullProjection && !outputLayer)
-    throw new DecantError('pairing', "the weights of the teacher's output layer are not known", {
-      at: 'method.options.nullProjection',
-      fix: 'set nullProjection: false',
-    });
-  const scores = rowsOf(logits!);
-  const chosen = scores.map((row, i) =>
-    options.members === 'labels' && labels[i] >= 0 ? labels[i] : row.indexOf(Math.max(...row)),
-  );
-  const split = splitClasses(rowsOf(embedding), chosen, classes, {
-    ...options,
-    weights: options.nullProjection ? rowsOf(outputLayer!.weights) : undefined,
-  });
-  const logp = subclassTargets(scores, split.z, options);
-  return {
-    columns: { [TARGETS]: ndarray(Float32Array.from(logp.flat()), [logp.length, logp[0].length]) },
-    facts: { ...split.facts, usedSubclasses: usedSubclasses(split.z, chosen, options.beta) },
-  };
-}
-
 /** LELP: pseudo-subclasses from principal directions of the teacher's embeddings, for tasks with few classes. */
-export const lelp = defineMethod<Options>({
+export const lelp = defineMethod<LelpOptions>({
   slug: 'lelp',
   family: 'features',
   meta: {
@@ -133,7 +92,9 @@ export const lelp = defineMethod<Options>({
   config,
   teacherHidden: () => ['embedding'],
   subclasses: (options) => options.subclasses,
-  prepare,
+  // linear algebra is loaded when a run prepares, not with the catalogue
+  prepare: async (options, signals) =>
+    (await import('./subclass-prepare.ts')).prepareSubclasses(options, signals),
   loss: ({ student, teacher, labels }, { alpha, temperature }) => ({
     lelp: {
       value: subclassKl(student.subclasses ?? student.logits, teacher.prepared![TARGETS], { temperature }),

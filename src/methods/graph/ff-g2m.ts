@@ -17,8 +17,8 @@ import {
 import { hintonKl } from '../../losses/classification.ts';
 import { forwardKl, temperedLogp } from '../../losses/divergences.ts';
 import { crossEntropyWithLabels } from '../../losses/labels.ts';
+import { column } from '../columns.ts';
 import { defineMethod, type LossInput } from '../method.ts';
-import { column } from '../objective.ts';
 
 const config = z.strictObject({
   lambda: z

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { array, constant, gather, type Tensor } from '../../graph/index.ts';
 import { crossEntropyWithLabels } from '../../losses/labels.ts';
 import { uld as universalLogitDistance } from '../../losses/uld.ts';
+import { column } from '../columns.ts';
 import { defineMethod, type LossInput } from '../method.ts';
-import { column } from '../objective.ts';
 
 const config = z.strictObject({
   weight: z

@@ -15,8 +15,8 @@ import {
 } from '../../graph/index.ts';
 import type { Terms } from '../../train/terms.ts';
 import { DecantError } from '../../util/errors.ts';
+import { column } from '../columns.ts';
 import type { LossInput } from '../method.ts';
-import { column } from '../objective.ts';
 
 /** Responses to the prompts of a batch, side by side: what a preference loss is made of. */
 export interface Responses {

@@ -80,8 +80,8 @@ export function checkMethod(method: Method, options: CheckOptions = {}): void {
       return;
     }
 
-    it.each(method.needs.tasks)('%s: the gradient is that of finite differences', (task) => {
-      const { columns, logits } = randomColumns(method, task, 'gradient');
+    it.each(method.needs.tasks)('%s: the gradient is that of finite differences', async (task) => {
+      const { columns, logits } = await randomColumns(method, task, 'gradient');
       const names = Object.keys(columns);
       const { error, largest } = gradientError(
         ([x, ...rest]) => {
@@ -98,9 +98,9 @@ export function checkMethod(method: Method, options: CheckOptions = {}): void {
 
     for (const identity of method.identities ?? []) {
       const task = method.needs.tasks[0];
-      it(`identity: ${identity.name}`, () => {
+      it(`identity: ${identity.name}`, async () => {
         for (const seed of ['1', '2', '3']) {
-          const { columns, logits } = randomColumns(
+          const { columns, logits } = await randomColumns(
             { ...method, needs: { ...method.needs, labels: 'required' } },
             task,
             seed,
@@ -129,7 +129,7 @@ export function checkMethod(method: Method, options: CheckOptions = {}): void {
         const engine = createNodeEngine({ threads: 1 });
         try {
           const model = studentFor(task, method.subclasses?.(config));
-          const { columns } = randomColumns(method, task, 'train');
+          const { columns } = await randomColumns(method, task, 'train');
           const source = rowSource(task, columns);
           const objective = distillation(model, method, config);
           const params = init({ ...model, params: objective.params }, 1);

@@ -1,7 +1,7 @@
 import { type NDArray, ndarray } from '../../graph/index.ts';
 import { createRng, type Rng } from '../../util/rng.ts';
+import { column } from '../columns.ts';
 import type { Method } from '../method.ts';
-import { column } from '../objective.ts';
 import { preparedColumns } from './prepared.ts';
 
 /** Sizes of the random problem a method is checked on. */
@@ -42,11 +42,11 @@ export function placesOf(task: string): number[] {
  * Random columns of a batch for a task, with every signal a method asks for: labels (one row without), masks, teacher
  * signals. The student's logits come apart, as they are computed in training.
  */
-export function randomColumns(
+export async function randomColumns(
   method: Method,
   task: string,
   seed: string,
-): { columns: Columns; logits: NDArray } {
+): Promise<{ columns: Columns; logits: NDArray }> {
   const rng = createRng(`check/${method.slug}/${task}/${seed}`);
   const { rows, classes } = SIZES;
   const places = placesOf(task);
@@ -73,7 +73,7 @@ export function randomColumns(
   if (signals.includes('logits')) columns[column.teacherLogits] = normals(rng, [...places, classes], 2);
   if (signals.includes('score'))
     columns[column.score] = normals(rng, task === 'rank' ? [rows, classes] : [rows]);
-  if (method.prepare) Object.assign(columns, preparedColumns(method, rows, classes, seed));
+  if (method.prepare) Object.assign(columns, await preparedColumns(method, rows, classes, seed));
   const outputs = classes * (method.subclasses?.(method.config.parse({})) ?? 1);
   return { columns, logits: normals(rng, [...places, outputs], 1.5) };
 }

@@ -2,15 +2,20 @@ import { ndarray, type Tensor } from '../../graph/index.ts';
 import { classLogits } from '../../losses/subclasses.ts';
 import { takeRows } from '../../losses/testing/evaluate.ts';
 import { createRng } from '../../util/rng.ts';
+import { column } from '../columns.ts';
 import type { Method } from '../method.ts';
-import { column } from '../objective.ts';
 import type { Columns } from './inputs.ts';
 
 /** Rows that a method prepares from, of which a batch has the first few; and the width of a random embedding. */
 const [ROWS, WIDTH] = [120, 12];
 
 /** What a method's `prepare` makes of random signals, as columns of a batch of `rows` rows. */
-export function preparedColumns(method: Method, rows: number, classes: number, seed: string): Columns {
+export async function preparedColumns(
+  method: Method,
+  rows: number,
+  classes: number,
+  seed: string,
+): Promise<Columns> {
   const config = method.config.parse({});
   const rng = createRng(`prepared/${seed}`);
   const normals = (shape: number[]) =>
@@ -19,7 +24,7 @@ export function preparedColumns(method: Method, rows: number, classes: number, s
       shape,
     );
   const logits = normals([ROWS, classes]);
-  const { columns = {} } = method.prepare!(config, {
+  const { columns = {} } = await method.prepare!(config, {
     logits,
     hidden: Object.fromEntries(
       (method.teacherHidden?.(config) ?? []).map((p) => [p, normals([ROWS, WIDTH])]),

@@ -1,6 +1,6 @@
 import type { Example } from '../../data/types.ts';
 import { type NDArray, ndarray } from '../../graph/index.ts';
-import { column } from '../../methods/objective.ts';
+import { column } from '../../methods/columns.ts';
 import { SENTENCE } from '../../methods/ranking/embedding-kd.ts';
 import type { BatchSource } from '../../train/batches.ts';
 import type { BuiltEncoder } from './encoder.ts';

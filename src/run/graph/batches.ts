@@ -1,7 +1,7 @@
 import type { GraphData } from '../../data/graph.ts';
 import type { Example } from '../../data/types.ts';
 import { ndarray } from '../../graph/index.ts';
-import { column } from '../../methods/objective.ts';
+import { column } from '../../methods/columns.ts';
 import type { Recipe } from '../../recipe/schema/recipe.ts';
 import type { SignalColumns, TrainSettings } from '../../train/job.ts';
 import { DecantError } from '../../util/errors.ts';

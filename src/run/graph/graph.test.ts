@@ -11,7 +11,7 @@ import { createNodeEngine } from '../../engine/node/engine.ts';
 import type { ReportData } from '../../evaluate/report/data.ts';
 import { toNumbers } from '../../graph/index.ts';
 import { run } from '../../index.ts';
-import { column } from '../../methods/objective.ts';
+import { column } from '../../methods/columns.ts';
 import { graphInputs } from '../../nn/graph-data.ts';
 import { createInference } from '../../nn/inference.ts';
 import { init } from '../../nn/model.ts';

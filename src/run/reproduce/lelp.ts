@@ -1,11 +1,12 @@
 import { accuracy } from '../../evaluate/classification.ts';
 import { argmaxRows, logSoftmaxRows } from '../../evaluate/matrix.ts';
 import { type NDArray, ndarray, toNumbers } from '../../graph/index.ts';
+import { column } from '../../methods/columns.ts';
 import { lelp as method } from '../../methods/features/lelp.ts';
 import { subclassTargets } from '../../methods/features/subclass-targets.ts';
 import { kd, supervised } from '../../methods/logits/kd.ts';
 import type { Method, PrepareInput } from '../../methods/method.ts';
-import { boundTo, column } from '../../methods/objective.ts';
+import { boundTo } from '../../methods/objective.ts';
 import { withSubclasses } from '../../nn/auto.ts';
 import type { AnyModel } from '../../nn/model.ts';
 import { mlp } from '../../nn/models/mlp.ts';
@@ -328,7 +329,8 @@ async function armOf(
   });
   if (kind === 'subclass') return split(logSoftmaxOf(await subclassLogits()));
   if (kind === 'oracle') return split(oracleTargets(signals.logits!, data, { temperature, ...own }));
-  return split(method.prepare!(method.config.parse(config), signals).columns!.subclasses);
+  const prepared = await method.prepare!(method.config.parse(config), signals);
+  return split(prepared.columns!.subclasses);
 }
 
 function logSoftmaxOf(logits: NDArray): NDArray {
