@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mul as mulBy, type NDArray, ndarray, type Tensor, toNumbers } from '../graph/index.ts';
+import { mul as mulBy, type NDArray, ndarray, sum, type Tensor, toNumbers } from '../graph/index.ts';
 import { createRng, type Rng } from '../util/rng.ts';
 import { adaptiveKl } from './adaptive.ts';
 import {
@@ -206,6 +206,13 @@ describe('divergences at their limits', () => {
       (q, p) => generalizedJsd(q, p, { beta: 0.2 }),
       1e-12,
     );
+    // unlike generalizedJsd, it is its formula at the ends too: 0
+    for (const lambda of [0, 1])
+      expectSame(
+        (q, p) => jsDistance(q, p, { lambda }),
+        (q) => sum(mulBy(q, 0), -1),
+        1e-14,
+      );
     const swapped = evaluate64(onLogits(generalizedJsd, 1), [t, s]).value;
     expect(distance(swapped, of(generalizedJsd).value)).toBeLessThan(1e-12);
   });

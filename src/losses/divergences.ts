@@ -175,6 +175,16 @@ export function generalizedJsd(
   unitInterval('beta', beta);
   if (beta === 0) return forwardKl(studentLogp, teacherLogp, options);
   if (beta === 1) return reverseKl(studentLogp, teacherLogp, options);
+  return mixtureDivergence(studentLogp, teacherLogp, beta, options);
+}
+
+/** β KL(p‖m) + (1 - β) KL(q‖m), m = βp + (1 - β)q, for any β of [0, 1]. */
+function mixtureDivergence(
+  studentLogp: Tensor,
+  teacherLogp: Tensor,
+  beta: number,
+  options: RowOptions,
+): Tensor {
   const { logq, logp } = rows(studentLogp, teacherLogp, options);
   const [p, q] = [exp(logp), exp(logq)];
   const logm = logMass(add(mul(p, beta), mul(q, 1 - beta)));
@@ -186,7 +196,8 @@ export function generalizedJsd(
 }
 
 /**
- * λ KL(q‖m) + (1 - λ) KL(p‖m), m = (1 - λ)p + λq: {@link generalizedJsd} with β = 1 - λ, in DistiLLM's notation.
+ * λ KL(q‖m) + (1 - λ) KL(p‖m), m = (1 - λ)p + λq: {@link generalizedJsd} with β = 1 - λ, in DistiLLM's notation, but
+ * for the ends: here the formula holds for them too, and is 0.
  *
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
@@ -199,7 +210,10 @@ export const jsDistance = (
   studentLogp: Tensor,
   teacherLogp: Tensor,
   { lambda = 0.9, ...options }: RowOptions & { lambda?: number } = {},
-): Tensor => generalizedJsd(studentLogp, teacherLogp, { beta: 1 - lambda, ...options });
+): Tensor => {
+  unitInterval('lambda', lambda);
+  return mixtureDivergence(studentLogp, teacherLogp, 1 - lambda, options);
+};
 
 export interface SkewOptions extends RowOptions {
   /** α: weight of the first distribution in the mixture, in [0, 1). Default 0.1. */

@@ -141,6 +141,9 @@ describe('identities of the DPO family', () => {
       [0, 1],
     );
     expect(allFinite(huge)).toBe(true);
+    // the forward KL's exponent is not capped at 80 where the float has room
+    const far = evaluate64((a, b) => fScores(ratios(a, b), 'forward_kl').chosen, [f64([-90]), f64([0])]);
+    expect(far.value[0] / Math.exp(90)).toBeCloseTo(-1, 12);
   });
   it('BCO for pairs is its unpaired halves; APO-zero too', () => {
     const delta = f64(0.3);

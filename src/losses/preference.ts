@@ -264,8 +264,9 @@ export type FDivergence = 'reverse_kl' | 'forward_kl' | 'js_divergence' | 'alpha
 
 /**
  * Scores of f-DPO, which replace the log-ratios in any pairwise loss: reverse KL ρ; forward KL -e^(-ρ); Jensen-Shannon
- * log σ(ρ) (a constant log 2 dropped); α-divergence e^((α-1)ρ)/(α - 1), with ρ at α = 1.
- * Exponents are clamped at 80 (11 for float16); beyond it no gradient passes.
+ * log σ(ρ) (a constant log 2 dropped); α-divergence e^((α-1)ρ)/(α - 1), with ρ at α = 1. Exponents are clamped, so that
+ * no score overflows: at 80 for the α-divergence (11 in float16), at the end of the float's range for the forward KL;
+ * beyond it no gradient passes.
  *
  * @returns scores in place of ρ, `[pairs]` each
  * @source Wang et al. 2023 (2309.16240), table 1
@@ -277,10 +278,12 @@ export function fScores(
   divergence: FDivergence,
   { alpha = 0.5 }: { alpha?: number } = {},
 ): LogRatios {
-  const bounded = (x: Tensor): Tensor =>
-    exp(clip(x, Number.NEGATIVE_INFINITY, x.dtype === 'float16' ? 11 : 80));
+  const bounded = (x: Tensor, float64Cap = 80): Tensor => {
+    const cap = x.dtype === 'float16' ? 11 : x.dtype === 'float64' ? float64Cap : 80;
+    return exp(clip(x, Number.NEGATIVE_INFINITY, cap));
+  };
   const score = (rho: Tensor): Tensor => {
-    if (divergence === 'forward_kl') return neg(bounded(neg(rho)));
+    if (divergence === 'forward_kl') return neg(bounded(neg(rho), 700));
     if (divergence === 'js_divergence') return logSigmoid(rho);
     if (divergence === 'alpha_divergence' && alpha !== 1)
       return mul(bounded(mul(rho, alpha - 1)), 1 / (alpha - 1));

@@ -51,6 +51,7 @@ const RELATIONS: { name: string; loss: Pair; scale: boolean }[] = [
 
 describe.each(RELATIONS)('$name', ({ loss, scale }) => {
   const [s, t] = [normals(rng, [5, 3], 2), normals(rng, [5, 4], 2)];
+  const t4 = normals(rng, [3, 5, 1, 1]);
   it('is not negative, 0 with its gradient for equal relations, the same in float32', async () => {
     const got = evaluate64(loss, [s, t]);
     expect(got.value[0]).toBeGreaterThan(0);
@@ -108,6 +109,13 @@ describe.each(RELATIONS)('$name', ({ loss, scale }) => {
       const b = normals(rng, [a.shape[0], 4]);
       expect(allFinite(evaluate64(loss, [a, b]))).toBe(true);
     }
+  });
+  it('takes trailing axes as one', () => {
+    const maps = normals(rng, [3, 2, 2, 3]);
+    const flat = ndarray(toNumbers(maps), [3, 12]);
+    const [a, b] = [evaluate64(loss, [maps, t4]), evaluate64(loss, [flat, t4])];
+    expect(distance(a.value, b.value)).toBe(0);
+    expect(distance(a.gradients[0], b.gradients[0])).toBe(0);
   });
   it('gives the teacher no gradient', () => {
     expect(evaluate64(loss, [s, t], [1]).gradients[0].every((v) => v === 0)).toBe(true);

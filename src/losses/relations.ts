@@ -13,6 +13,7 @@ import {
   maximum,
   mean,
   mul,
+  reshape,
   stopGradient,
   sub,
   sum,
@@ -23,8 +24,11 @@ import { normalize, safeDiv, safeNorm, safeSqrt } from './numerics.ts';
 
 /**
  * Matching relations between the examples of a batch: widths of student and teacher may differ. Features are
- * `[batch, features]`; flatten other axes first. The teacher is a constant. Pair losses are un-reduced `[batch, batch]`.
+ * `[batch, ...features]`, trailing axes taken as one. The teacher is a constant. Pair losses are un-reduced
+ * `[batch, batch]`.
  */
+const flat = (x: Tensor): Tensor => (x.rank === 2 ? x : reshape(x, [x.shape[0], -1]));
+
 const smoothL1 = (d: Tensor): Tensor => {
   const a = abs(d);
   return where(less(a, 1), mul(mul(d, d), 0.5), sub(a, 0.5));
@@ -36,23 +40,24 @@ const eye = (x: Tensor): Tensor =>
 /**
  * Euclidean distances between all rows; squared ones are clamped at 1e-12 before the root, and the diagonal is 0.
  *
- * @param features `[batch, features]`
+ * @param features `[batch, ...features]`
  * @returns `[batch, batch]`
  * @example
  * pairwiseDistances(constant([[0, 0], [3, 4]])) // => [[0, 5], [5, 0]]
  */
 export function pairwiseDistances(features: Tensor): Tensor {
+  const x = flat(features);
   // differences, not a² + b² - 2ab: near points would lose their distance in float32
-  const d = sub(expandDims(features, 1), expandDims(features, 0));
-  return where(eye(features), 0, safeSqrt(maximum(sum(mul(d, d), -1), 1e-12)));
+  const d = sub(expandDims(x, 1), expandDims(x, 0));
+  return where(eye(x), 0, safeSqrt(maximum(sum(mul(d, d), -1), 1e-12)));
 }
 
 /**
  * RKD distances: smooth-L1 of pairwise distances, each model's divided by its own mean over d > 0 (the student's mean
  * carries gradient). The loss is the mean over batch² entries, diagonal included.
  *
- * @param student `[batch, features]`
- * @param teacher `[batch, features']`
+ * @param student `[batch, ...features]`
+ * @param teacher `[batch, ...features']`
  * @returns `[batch, batch]`
  * @source Park et al. 2019 (1904.05068)
  * @example
@@ -72,8 +77,8 @@ export function rkdDistance(student: Tensor, teacher: Tensor): Tensor {
  * RKD angles: smooth-L1 of the cosines <e_ij, e_ik> between unit difference vectors, for all triples (j, i, k). The loss
  * is the mean over batch³ entries.
  *
- * @param student `[batch, features]`
- * @param teacher `[batch, features']`
+ * @param student `[batch, ...features]`
+ * @param teacher `[batch, ...features']`
  * @returns `[batch, batch, batch]`
  * @source Park et al. 2019 (1904.05068)
  * @example
@@ -84,15 +89,15 @@ export function rkdAngle(student: Tensor, teacher: Tensor): Tensor {
     const e = normalize(sub(expandDims(x, 0), expandDims(x, 1)));
     return matmul(e, e, { transB: true });
   };
-  return smoothL1(sub(cosines(student), cosines(stopGradient(teacher))));
+  return smoothL1(sub(cosines(flat(student)), cosines(flat(stopGradient(teacher)))));
 }
 
 /**
  * Probabilistic knowledge transfer: t log((t + eps)/(s + eps)), s and t rows of (cosine + 1)/2 normalised to sum 1
  * (diagonal included). The loss is the mean over batch² entries.
  *
- * @param student `[batch, features]`
- * @param teacher `[batch, features']`
+ * @param student `[batch, ...features]`
+ * @param teacher `[batch, ...features']`
  * @returns `[batch, batch]`
  * @source Passalis and Tefas 2018 (1803.10837) (cosine kernel)
  * @example
@@ -108,15 +113,15 @@ export function probabilisticTransfer(
     const c = mul(add(matmul(unit, unit, { transB: true }), 1), 0.5);
     return div(c, sum(c, 1, true));
   };
-  const [s, t] = [kernel(student), kernel(stopGradient(teacher))];
+  const [s, t] = [kernel(flat(student)), kernel(flat(stopGradient(teacher)))];
   return mul(t, log(div(add(t, eps), add(s, eps))));
 }
 
 /**
  * Similarity-preserving KD: (rownorm(F_t F_tᵀ) - rownorm(F_s F_sᵀ))². The loss is the mean over batch² entries.
  *
- * @param student `[batch, features]`
- * @param teacher `[batch, features']`
+ * @param student `[batch, ...features]`
+ * @param teacher `[batch, ...features']`
  * @param options norm of each row: `l2` (paper) or `l1` (torchdistill). Default `l2`
  * @returns `[batch, batch]`
  * @source Tung and Mori 2019 (1907.09682)
@@ -132,15 +137,15 @@ export function similarityPreserving(
     const g = matmul(x, x, { transB: true });
     return norm === 'l2' ? normalize(g) : div(g, maximum(sum(abs(g), 1, true), 1e-12));
   };
-  const d = sub(gram(stopGradient(teacher)), gram(student));
+  const d = sub(gram(flat(stopGradient(teacher))), gram(flat(student)));
   return mul(d, d);
 }
 
 /**
  * Linear centred kernel alignment of two representations, 0 to 1; 0 where one of them is constant. 1 - CKA is a loss.
  *
- * @param student `[batch, features]`
- * @param teacher `[batch, features']`
+ * @param student `[batch, ...features]`
+ * @param teacher `[batch, ...features']`
  * @returns a scalar
  * @source Kornblith et al. 2019 (1905.00414), eq. 3 and 4 with a linear kernel
  * @example
@@ -148,7 +153,7 @@ export function similarityPreserving(
  */
 export function linearCka(student: Tensor, teacher: Tensor): Tensor {
   const centre = (x: Tensor): Tensor => sub(x, mean(x, 0, true));
-  const [s, t] = [centre(student), centre(stopGradient(teacher))];
+  const [s, t] = [centre(flat(student)), centre(flat(stopGradient(teacher)))];
   const energy = (a: Tensor, b: Tensor): Tensor => {
     const c = matmul(a, b, { transA: true });
     return sum(mul(c, c));
