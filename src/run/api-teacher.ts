@@ -26,6 +26,7 @@ import {
 import type { SignalStore } from '../teachers/store/index.ts';
 import type { Teacher } from '../teachers/teacher.ts';
 import { DecantError } from '../util/errors.ts';
+import { TOP_LOGPROBS } from './api-knowledge.ts';
 import type { RunContext } from './context.ts';
 
 /** `teacher: { kind: api }`, as the recipe's schema leaves it. */
@@ -154,16 +155,30 @@ function schemaOf(given: ApiTeacherSettings['schema'], baseDir: string): JsonSch
   }
 }
 
-/** The API teacher of a run as one that writes text, with the same store and ledger; `prompt` is its system message. */
-export async function runApiWriter(ctx: RunContext): Promise<TextTeacher & { close(): Promise<void> }> {
+/**
+ * The API teacher of a run as one that writes text, with the same store and ledger; `prompt` is its system message. With
+ * `topk` its answers are to carry log-probabilities. Errors: `pairing` for an endpoint that gives none.
+ */
+export async function runApiWriter(
+  ctx: RunContext,
+  { topk = false } = {},
+): Promise<TextTeacher & { close(): Promise<void> }> {
   const { client, ledger, settings } = runClient(ctx);
+  const topLogprobs = settings.topLogprobs ?? (topk ? TOP_LOGPROBS : undefined);
   try {
-    const capabilities = await probe(client, settings.topLogprobs ?? 0);
+    const capabilities = await probe(client, topLogprobs ?? 0);
+    if (topk && capabilities.topk === 0)
+      throw new DecantError('pairing', 'the endpoint gives no log-probabilities', {
+        at: 'teacher.model',
+        seen: `${client.model}, method ${ctx.recipe.method.name}`,
+        fix: 'take method: sequence-kd, which learns from the texts alone, or another endpoint',
+      });
     ctx.journal.event('teacher', { name: `${client.model} behind an API`, capabilities });
     return {
       ...apiTextTeacher(client, capabilities, {
         system: settings.prompt,
         schema: schemaOf(settings.schema, ctx.baseDir),
+        topLogprobs: topk ? topLogprobs : undefined,
       }),
       close: closing(ctx, ledger),
     };

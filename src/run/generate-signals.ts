@@ -1,7 +1,14 @@
+import type { ReportFact } from '../evaluate/report/data.ts';
 import { type NDArray, ndarray } from '../graph/index.ts';
 import { learnsFromText, type Method } from '../methods/method.ts';
-import { column } from '../methods/objective.ts';
-import { formed, type SignalForm, type StoreSettings, signalForm } from '../teachers/signal-form.ts';
+import { column } from '../methods/columns.ts';
+import {
+  describeForm,
+  formed,
+  type SignalForm,
+  type StoreSettings,
+  signalForm,
+} from '../teachers/signal-form.ts';
 import type { SignalShelf } from '../teachers/store/index.ts';
 import type { SignalColumns } from '../train/job.ts';
 import type { TokenRows } from '../train/language.ts';
@@ -10,11 +17,13 @@ import type { RunContext } from './context.ts';
 import type { LanguageTeacher } from './generate-teacher.ts';
 import { type RowScorer, rowBatches, rowScorer } from './language-model.ts';
 
-/** What the student learns from, as columns of its batches, and how the store keeps it. */
+/** What the student learns from, as columns of its batches. */
 export interface TeacherKnowledge {
   readonly columns?: SignalColumns;
-  readonly form?: SignalForm;
   readonly asked: number;
+  /** For the report. */
+  readonly facts?: readonly ReportFact[];
+  readonly warnings?: readonly string[];
 }
 
 /**
@@ -66,7 +75,11 @@ async function askedAtEveryToken(
     onProgress: (done, of) => task.update({ done: rows.size - of + done }),
   });
   task.finish();
-  return { columns: teacher.shared ? columns : withAnswers(rows, columns), form, asked };
+  return {
+    columns: teacher.shared ? columns : withAnswers(rows, columns),
+    asked,
+    facts: [{ name: 'Teacher signals on disk', value: describeForm(form) }],
+  };
 }
 
 /** Tokens that are not the student's are compared by whole distributions. */
@@ -140,7 +153,8 @@ export async function languageSignals(
   return { columns: (chosen) => signalColumns(rows, shelf, key, chosen), asked: wanted.size };
 }
 
-function signalColumns(
+/** Signals from the shelf as batch columns, padded to the width of the rows. */
+export function signalColumns(
   rows: TokenRows,
   shelf: SignalShelf,
   key: (i: number) => unknown,

@@ -2,10 +2,13 @@ import * as ort from 'onnxruntime-node';
 import type { TextTeacher } from '../data/steps/step.ts';
 import { decoderOnnx } from '../export/decoder.ts';
 import { openDecoderSession } from '../generate/session.ts';
+import { methods } from '../methods/index.ts';
 import { learnsFromText, type Method } from '../methods/method.ts';
 import { localTextTeacher } from '../teachers/local-text.ts';
 import type { Reading } from '../train/counterpart.ts';
 import { beginToken } from '../train/language.ts';
+import { DecantError } from '../util/errors.ts';
+import { learnsFromTopK } from './api-knowledge.ts';
 import { runApiWriter } from './api-teacher.ts';
 import type { RunContext } from './context.ts';
 import { asksTeacher, curatedRun, rewritesRows } from './data-steps.ts';
@@ -27,11 +30,42 @@ export async function openLanguageTeacher(
   student: Reading,
   method: Method,
 ): Promise<OpenedTeacher> {
-  const textIsEnough = method.needs.signals.length === 0 || learnsFromText(method.needs);
-  if (ctx.recipe.teacher?.kind === 'api' && textIsEnough && rewritesRows(ctx, method))
-    return { teacher: undefined, writer: () => runApiWriter(ctx) };
+  if (ctx.recipe.teacher?.kind === 'api') {
+    const topk = requireWriting(ctx, method);
+    return { teacher: undefined, writer: () => runApiWriter(ctx, { topk }) };
+  }
   const teacher = await languageTeacher(ctx, student, method);
   return { teacher, writer: () => localWriter(teacher) };
+}
+
+/**
+ * Whether log-probabilities are wanted beside the text of an API. Errors: `pairing` for methods that need more of their
+ * teacher, `recipe` where nothing has it write.
+ */
+function requireWriting(ctx: RunContext, method: Method): boolean {
+  const { slug, needs } = method;
+  const textIsEnough = needs.signals.length === 0 || learnsFromText(needs);
+  if (!textIsEnough && !learnsFromTopK(method)) {
+    const fitting = Object.values(methods).filter(
+      (m) => m.needs.tasks.includes('generate') && (learnsFromText(m.needs) || learnsFromTopK(m)),
+    );
+    throw new DecantError('pairing', 'a teacher behind an API gives text and top-k log-probabilities', {
+      at: 'method',
+      seen: `${slug}, which needs ${needs.signals.map((set) => set.join(' and ')).join(', or ')}`,
+      allowed: fitting.map((m) => m.slug).join(', '),
+    });
+  }
+  if (!rewritesRows(ctx, method))
+    throw new DecantError(
+      'recipe',
+      'a teacher behind an API teaches by what it writes, and nothing has it write',
+      {
+        at: 'data.steps',
+        seen: `none, method ${slug}`,
+        fix: 'add data.steps: [{ step: write }], or take method: sequence-kd',
+      },
+    );
+  return !textIsEnough;
 }
 
 async function localWriter({ name, id, model, params, tokenizer }: LanguageTeacher): Promise<Writer> {

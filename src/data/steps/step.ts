@@ -9,6 +9,8 @@ export interface Trace {
   readonly by?: string;
   /** What was asked for, in short: sample number, template, verdict. */
   readonly note?: string;
+  /** Key of the stored answer that the row's response is made of, where the teacher keeps its answers. */
+  readonly answer?: string;
 }
 
 /** A row between text and training data. Steps make new rows and change none. */
@@ -42,6 +44,8 @@ export interface Written {
   readonly logp?: number;
   /** False when it was cut at the longest length. */
   readonly finished: boolean;
+  /** Key of the whole answer in the store of a teacher that keeps its answers. */
+  readonly answer?: string;
 }
 
 /** Anything that continues text: a local language model, or a model behind an API. */

@@ -96,8 +96,10 @@ export async function probe(
     }
     return { chat, completions: false, topk, schema };
   }
+  // any words will do here, and small models have little room
+  const [begun, few] = classes ? [ask, sampling] : ['A ripe tomato is', { ...sampling, maxTokens: 4 }];
   for (const k of [...tops, 0]) {
-    const answer = await client.ask(completionQuestion(ask, { ...sampling, topLogprobs: k || undefined }));
+    const answer = await client.ask(completionQuestion(begun, { ...few, topLogprobs: k || undefined }));
     if (!answer.ok) {
       problems.push(answer.problem);
       continue;

@@ -8,6 +8,7 @@ import type { Endpoint } from './endpoint.ts';
 import { type Attempt, post } from './http.ts';
 import type { Ledger, LedgerTotals } from './ledger.ts';
 import { createPace, type Pace } from './pace.ts';
+import type { StoredMeta } from './stored-answer.ts';
 import { backoff, quotaPause, retryAfter } from './wait.ts';
 import { type Quirk, quirkOf, withQuirks } from './wire.ts';
 
@@ -30,7 +31,8 @@ export interface ClientOptions {
 }
 
 export type Answer<T> =
-  | { ok: true; value: T; raw: string; fromStore: boolean }
+  /** `key`: what it is stored under, see {@link storedTokens}. */
+  | { ok: true; value: T; raw: string; key: string; fromStore: boolean }
   /**
    * No usable answer. `refused`: the server refuses this question, or its answers do not fit, and asking again will not
    * help; otherwise every attempt failed on the way.
@@ -83,6 +85,11 @@ export function createApiClient(options: ClientOptions): ApiClient {
   };
 
   const { dialect } = endpoint;
+  const metaOf = (path: string): StoredMeta => ({
+    path,
+    at: new Date().toISOString(),
+    ...(dialect.name === 'openai' ? {} : { dialect: dialect.name }),
+  });
   const quirks = new Set<Quirk>();
   const asOpenAI = (path: string, text: string): unknown => {
     const json = parse(text);
@@ -124,7 +131,7 @@ export function createApiClient(options: ClientOptions): ApiClient {
         await store.putKey(source, key, {
           form: 'text',
           text: whole.text,
-          meta: { path: q.path, at: new Date().toISOString() },
+          meta: metaOf(q.path),
         });
         return whole;
       }
@@ -215,12 +222,12 @@ export function createApiClient(options: ClientOptions): ApiClient {
       let problem = '';
       for (let repair = 0; repair <= repairs; repair++) {
         const key = keyOf(q, repair);
+        const hex = keyToHex(key);
         const kept = stored(key);
         let whole: Whole | undefined =
           kept === undefined ? undefined : { text: kept, json: asOpenAI(q.path, kept) };
         const fromStore = whole !== undefined;
         if (whole === undefined) {
-          const hex = keyToHex(key);
           const known = flying.get(hex);
           const got = known ?? obtain(q, key, hex).then(orThrow);
           if (!known) {
@@ -236,7 +243,7 @@ export function createApiClient(options: ClientOptions): ApiClient {
           }
         }
         const value = q.read(whole.json);
-        if (!isUnusable(value)) return { ok: true, value, raw: whole.text, fromStore };
+        if (!isUnusable(value)) return { ok: true, value, raw: whole.text, key: hex, fromStore };
         problem = value.unusable;
       }
       return {
@@ -251,7 +258,7 @@ export function createApiClient(options: ClientOptions): ApiClient {
       store.putKey(source, keyOf(q), {
         form: 'text',
         text: endpoint.secrets().reduce((t, key) => t.replaceAll(key, '[redacted]'), raw),
-        meta: { path: q.path, at: new Date().toISOString(), imported: true },
+        meta: { ...metaOf(q.path), imported: true },
       }),
     totals: () => ledger.totals(),
   };

@@ -20,10 +20,15 @@ export const isUnusable = (x: unknown): x is Unusable =>
   typeof x === 'object' && x !== null && typeof (x as Unusable).unusable === 'string';
 
 /** One token of an answer with its natural log-probability and the most likely tokens in its place. */
-export interface AnswerToken {
+export interface AnswerToken extends ListedToken {
+  top: ListedToken[];
+}
+
+export interface ListedToken {
   token: string;
   logp: number;
-  top: { token: string; logp: number }[];
+  /** What it adds to the text, where the server says so: parts of characters have no text of their own. */
+  bytes?: number[];
 }
 
 /** What a model wrote. */
@@ -68,7 +73,11 @@ const usageShape = z.object({
   completion_tokens: z.number().nullish(),
   prompt_tokens_details: z.object({ cached_tokens: z.number().nullish() }).nullish(),
 });
-const tokenShape = z.object({ token: z.string(), logprob: z.number().nullable() });
+const tokenShape = z.object({
+  token: z.string(),
+  logprob: z.number().nullable(),
+  bytes: z.array(z.int().min(0).max(255)).nullish().catch(undefined),
+});
 const chatShape = z.object({
   choices: z
     .array(
@@ -111,6 +120,12 @@ const issueOf = (error: z.ZodError): Unusable => ({
   unusable: `${error.issues[0].path.join('.') || 'body'}: ${error.issues[0].message}`,
 });
 const finite = (x: number | null): number => (x === null || !Number.isFinite(x) ? -9999 : x);
+
+const listed = ({ token, logprob, bytes }: z.infer<typeof tokenShape>): ListedToken => ({
+  token,
+  logp: finite(logprob),
+  ...(bytes ? { bytes } : {}),
+});
 
 /** Tokens as the server counts them; undefined where it does not say. */
 export function usageOf(json: unknown): Usage | undefined {
@@ -171,9 +186,8 @@ export function chatQuestion(
       const answer: WrittenAnswer = { text, finish: choice.finish_reason ?? undefined };
       if (content?.length)
         answer.tokens = content.map((t) => ({
-          token: t.token,
-          logp: finite(t.logprob),
-          top: (t.top_logprobs ?? []).map((a) => ({ token: a.token, logp: finite(a.logprob) })),
+          ...listed(t),
+          top: (t.top_logprobs ?? []).map(listed),
         }));
       return withJson(answer, schema);
     },

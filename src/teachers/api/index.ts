@@ -1,5 +1,6 @@
 /** Teachers behind an HTTP interface; docs/api-teachers.md. */
 
+export { alignedTopK, type Spelling, spellingOf } from './aligned-topk.ts';
 export { answerByBatch } from './batch.ts';
 export { type BatchImport, readBatchFile, writeBatchFile } from './batch-file.ts';
 export { type Capabilities, probe, probeEmbeddings, signalsOf } from './capabilities.ts';
@@ -23,4 +24,5 @@ export { type Endpoint, endpointOf, providers } from './endpoint.ts';
 export { type Budget, type Ledger, type LedgerTotals, openLedger } from './ledger.ts';
 export { mapOrdered } from './ordered.ts';
 export { costOf, type PriceTable, priceOf, readPrices } from './prices.ts';
+export { storedTokens } from './stored-answer.ts';
 export { apiTextTeacher } from './text.ts';

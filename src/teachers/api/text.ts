@@ -14,14 +14,15 @@ import {
 import { mapOrdered } from './ordered.ts';
 
 /**
- * A model behind an endpoint as a teacher that writes; with a schema, JSON that fits it, in its shortest spelling. Every sample is a question of its own, told apart by its seed, so
- * that each answer is kept and none is asked for twice. A question that the server refuses has no text; questions whose
+ * A model behind an endpoint as a teacher that writes; with a schema, JSON that fits it, in its shortest spelling. Every
+ * sample is a question of its own, told apart by its seed, so that each answer is kept and none is asked for twice.
+ * `topLogprobs` are asked for with every token where the endpoint gives any: {@link alignedTopK} makes signals of them. A question that the server refuses has no text; questions whose
  * every attempt failed on the way are an error (`teacher`), after all others are answered and kept.
  */
 export function apiTextTeacher(
   client: ApiClient,
   capabilities: Pick<Capabilities, 'chat' | 'topk' | 'schema'>,
-  settings: { system?: string; schema?: JsonSchema } = {},
+  settings: { system?: string; schema?: JsonSchema; topLogprobs?: number } = {},
 ): TextTeacher {
   if (settings.schema && !capabilities.chat)
     throw new DecantError('teacher', 'answers of a schema need an endpoint that chats', {
@@ -39,7 +40,7 @@ export function apiTextTeacher(
       stop: o.stop?.length ? [...o.stop] : undefined,
       // a sample is the same question again: the seed makes it another one
       seed: (o.temperature ?? 0) > 0 ? seedOf(o.seed, sample) : undefined,
-      topLogprobs: capabilities.topk > 0 ? 1 : undefined,
+      topLogprobs: Math.min(capabilities.topk, settings.topLogprobs ?? 1) || undefined,
     };
     const penalties = { frequency_penalty: o.frequencyPenalty, presence_penalty: o.presencePenalty };
     const asked = capabilities.chat
@@ -70,7 +71,7 @@ export function apiTextTeacher(
       let at = 0;
       for await (const answer of mapOrdered(jobs, 4 * client.pace.max, ask)) {
         const { i } = jobs[at++];
-        if (answer.ok) out[i].push(written(answer.value));
+        if (answer.ok) out[i].push({ ...written(answer.value), answer: answer.key });
         else if (!answer.refused) lost.push(answer.problem);
       }
       if (lost.length > 0)

@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { fill } from '../../data/steps/fields.ts';
-import type { StepContext, TextRecord, TextTeacher, WriteOptions, Written } from '../../data/steps/step.ts';
+import type {
+  StepContext,
+  TextRecord,
+  TextTeacher,
+  Trace,
+  WriteOptions,
+  Written,
+} from '../../data/steps/step.ts';
 import { DecantError } from '../../util/errors.ts';
 
 /** How a step asks: shared by every step that does. */
@@ -21,6 +28,10 @@ export type Sampling = Pick<
   WriteOptions,
   'samples' | 'temperature' | 'topP' | 'frequencyPenalty' | 'presencePenalty' | 'maxTokens' | 'stop'
 >;
+
+/** Where the whole answer of a text lies, for the row's trail. */
+export const storedAs = ({ answer }: Written): Pick<Trace, 'answer'> =>
+  answer === undefined ? {} : { answer };
 
 /** The teacher of a step. Errors: `recipe` when the recipe has none that writes text. */
 export function teacherOf({ teacher }: StepContext, step: string): TextTeacher {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineStep, type Removed, type TextRecord, traced } from '../../data/steps/step.ts';
-import { askRows, sampling, teacherOf, template } from './ask.ts';
+import { askRows, sampling, storedAs, teacherOf, template } from './ask.ts';
 
 /** The teacher's texts for each row, every sample a row of its own. Empty and (by choice) unfinished ones go. */
 export const writeStep = defineStep({
@@ -19,7 +19,7 @@ export const writeStep = defineStep({
     strip: z.string().optional().describe('regular expression whose matches are cut out of the answer'),
     keepGiven: z.boolean().default(false).describe('keep the rows that were given, beside those written'),
   }),
-  version: 1,
+  version: 2,
   needs: ['teacher', 'pool'],
   async run(records, options, context) {
     const { from, template: question, finished, strip, keepGiven } = options;
@@ -35,7 +35,7 @@ export const writeStep = defineStep({
         const response = (cut ? a.text.replace(cut, '') : a.text).trim();
         const record = traced(
           { ...row, response },
-          { step: 'write', by, note: `sample ${sample}` },
+          { step: 'write', by, note: `sample ${sample}`, ...storedAs(a) },
           a.logp === undefined ? {} : { logp: a.logp },
         );
         if (response === '') removed.push({ record, reason: 'an empty text' });
@@ -61,7 +61,7 @@ export const explainStep = defineStep({
       .default('{rationale}\n{response}')
       .describe('the new response, from {rationale} and {response}: reasoning first, answer last'),
   }),
-  version: 1,
+  version: 2,
   needs: ['teacher'],
   async run(records, options, context) {
     const answers = await askRows(context, 'explain', records, options.template, options);
@@ -77,7 +77,11 @@ export const explainStep = defineStep({
           .replaceAll('{rationale}', () => rationale)
           .replaceAll('{response}', () => row.response ?? '');
         kept.push(
-          traced({ ...row, response }, { step: 'explain', by }, { rationale, answer: row.response ?? '' }),
+          traced(
+            { ...row, response },
+            { step: 'explain', by, ...storedAs(a) },
+            { rationale, answer: row.response ?? '' },
+          ),
         );
       }
     });
