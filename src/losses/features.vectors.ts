@@ -18,7 +18,9 @@ export const featureVectors: readonly Vector[] = [
       'map = L2-normalised flattened mean (code) or sum (paper) over channels of squares; code: mean squared difference; paper: sum of L2 distances / batch',
     run: (x, c) => ({
       loss: mean(
-        attentionTransfer(x.student_map, x.teacher_map, { mode: c.text('mode', 'code') as 'code' | 'paper' }),
+        attentionTransfer(x.student_map, x.teacher_map, {
+          mode: c.choice('mode', ['code', 'paper'], 'code'),
+        }),
       ),
     }),
   },

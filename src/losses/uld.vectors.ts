@@ -18,7 +18,7 @@ export const uldVectors: readonly Vector[] = [
         x.teacher_logits,
         labelMask(x.student_labels),
         labelMask(x.teacher_labels),
-        { strategy: c.text('strategy', 'observed') as 'observed' | 'bayesian' },
+        { strategy: c.choice('strategy', ['observed', 'bayesian'], 'observed') },
       );
       const { logits, labels } = shiftTokens(x.student_logits, x.student_labels);
       const ce = maskedMean(crossEntropyWithLabels(logits, labels), labelMask(labels));
@@ -48,7 +48,7 @@ export const uldVectors: readonly Vector[] = [
     inputs: { groups: 'host', token_ids: 'int' },
     run: (x, c) => ({
       merged: mergeGroups(x.probs, x.token_ids, c.input<number[][]>('groups'), {
-        strategy: c.text('strategy') as 'observed' | 'bayesian',
+        strategy: c.choice('strategy', ['observed', 'bayesian']),
       }),
     }),
   },

@@ -1,14 +1,14 @@
 import {
   alphasCumprod,
-  type BetaSchedule,
+  BETA_SCHEDULES,
   betaSchedule,
   zeroTerminalSnr,
 } from '../../losses/diffusion/betas.ts';
-import type { PredictionType } from '../../losses/diffusion/process.ts';
+import { PREDICTION_TYPES } from '../../losses/diffusion/process.ts';
 import type { CaseReader, Vector } from '../../losses/vectors/index.ts';
 import { dpmSolver, dpmTimesteps, noiseRatio } from './dpm-solver.ts';
-import { ddim, ddpm, type Flat, type SampleOptions, type VarianceType } from './samplers.ts';
-import { discreteSteps, type TimestepSpacing, timesteps } from './timesteps.ts';
+import { ddim, ddpm, type Flat, type SampleOptions, VARIANCE_TYPES } from './samplers.ts';
+import { discreteSteps, TIMESTEP_SPACINGS, timesteps } from './timesteps.ts';
 
 type Nested = number | readonly Nested[];
 
@@ -25,7 +25,7 @@ function nested(data: Flat, like: Nested): Nested {
 function tableCase(c: CaseReader) {
   const total = c.number('T');
   const betas = betaSchedule(
-    c.text('beta_schedule') as BetaSchedule,
+    c.choice('beta_schedule', BETA_SCHEDULES),
     total,
     c.number('beta_start'),
     c.number('beta_end'),
@@ -37,7 +37,7 @@ function tableCase(c: CaseReader) {
   const predicted: Nested[] = [];
   const options: Omit<SampleOptions, 'steps'> = {
     predict: (_, { index }) => outputs[index],
-    prediction: c.text('prediction_type') as PredictionType,
+    prediction: c.choice('prediction_type', PREDICTION_TYPES),
     noise: (index) => noises[index],
     onStep: (x, x0) => {
       after.push(nested(x, start));
@@ -59,7 +59,7 @@ export const samplerVectors: readonly Vector[] = [
       const visited = timesteps(
         t.total,
         c.number('num_inference_steps'),
-        c.text('timestep_spacing', 'leading') as TimestepSpacing,
+        c.choice('timestep_spacing', TIMESTEP_SPACINGS, 'leading'),
         c.number('steps_offset', 0),
       );
       const steps = discreteSteps(bar, visited, { last: c.flag('set_alpha_to_one', true) ? 'one' : 'first' });
@@ -81,7 +81,7 @@ export const samplerVectors: readonly Vector[] = [
       const t = tableCase(c);
       const visited = timesteps(t.total, c.number('num_inference_steps'), 'leading');
       const steps = discreteSteps(alphasCumprod(t.betas), visited);
-      const variance = c.text('variance_type') as VarianceType;
+      const variance = c.choice('variance_type', VARIANCE_TYPES);
       await ddpm(t.x, { ...t.options, steps, variance, clip: c.flag('clip_sample', false) });
       return { timesteps: visited, betas: [...t.betas], x_after_step: t.after };
     },
@@ -100,7 +100,7 @@ export const samplerVectors: readonly Vector[] = [
         ...t.options,
         timesteps: visited,
         ratios,
-        algorithm: c.text('algorithm_type') as 'dpmsolver++',
+        algorithm: c.choice('algorithm_type', ['dpmsolver++', 'sde-dpmsolver++']),
         order: c.number('solver_order') as 1 | 2,
       });
       return { timesteps: visited, sigmas: [...ratios, 0], x_after_step: t.after };

@@ -70,7 +70,8 @@ export async function ddim(x: Flat, { eta = 0, ...o }: SampleOptions & { eta?: n
 }
 
 /** Variance of a DDPM step: of the posterior, of the forward step, or a learned share of the logarithms between both. */
-export type VarianceType = 'fixed_small' | 'fixed_large' | 'learned_range';
+export const VARIANCE_TYPES = ['fixed_small', 'fixed_large', 'learned_range'] as const;
+export type VarianceType = (typeof VARIANCE_TYPES)[number];
 
 /**
  * DDPM (Ho et al. 2020): the posterior's mean α' b x̂₀ / σ² + √a σ'² x / σ² with a = α²/α'², b = 1 - a, and its variance

@@ -1,7 +1,8 @@
 import type { Level, NoiseProcess } from '../../losses/diffusion/process.ts';
 import { DecantError } from '../../util/errors.ts';
 
-export type TimestepSpacing = 'leading' | 'linspace' | 'trailing';
+export const TIMESTEP_SPACINGS = ['leading', 'linspace', 'trailing'] as const;
+export type TimestepSpacing = (typeof TIMESTEP_SPACINGS)[number];
 
 /** Rounds halves to the even neighbour, as numpy does. */
 export function roundHalfEven(x: number): number {

@@ -1,6 +1,7 @@
 import { DecantError } from '../../util/errors.ts';
 
-export type BetaSchedule = 'linear' | 'scaled_linear' | 'squaredcos_cap_v2';
+export const BETA_SCHEDULES = ['linear', 'scaled_linear', 'squaredcos_cap_v2'] as const;
+export type BetaSchedule = (typeof BETA_SCHEDULES)[number];
 
 /** `steps` evenly spaced numbers from `from` to `to`, both included. */
 export const linspace = (from: number, to: number, steps: number): Float64Array =>

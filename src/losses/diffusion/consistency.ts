@@ -68,15 +68,20 @@ export function heunStep<L extends SigmaLevel>(denoise: SigmaDenoiser<L>, x: Ten
   return move(x, add(first, second), mul(by, 0.5));
 }
 
-export type SigmaWeight = 'uniform' | 'snr' | 'truncated-snr' | 'karras';
+const SIGMA_WEIGHT = {
+  uniform: () => 1,
+  snr: (ratio: Tensor) => ratio,
+  'snr+1': (ratio: Tensor) => add(ratio, 1),
+  'truncated-snr': (ratio: Tensor) => maximum(ratio, 1),
+  karras: (ratio: Tensor, sigmaData: number) => add(ratio, 1 / sigmaData ** 2),
+} satisfies Record<string, (ratio: Tensor, sigmaData: number) => Tensor | number>;
 
-/** Weight of an error at σ `[batch]`: 1, σ⁻², max(σ⁻², 1), or σ⁻² + 1 / σ_data². */
-export function sigmaWeight(sigma: Tensor, kind: SigmaWeight, sigmaData: number): Tensor | number {
-  if (kind === 'uniform') return 1;
-  const ratio = reciprocal(square(sigma));
-  if (kind === 'snr') return ratio;
-  return kind === 'truncated-snr' ? maximum(ratio, 1) : add(ratio, 1 / sigmaData ** 2);
-}
+export type SigmaWeight = keyof typeof SIGMA_WEIGHT;
+export const SIGMA_WEIGHTS = Object.keys(SIGMA_WEIGHT) as [SigmaWeight, ...SigmaWeight[]];
+
+/** Weight of an error at σ `[batch]`: 1, σ⁻², σ⁻² + 1, max(σ⁻², 1), or σ⁻² + 1 / σ_data². */
+export const sigmaWeight = (sigma: Tensor, kind: SigmaWeight, sigmaData: number): Tensor | number =>
+  SIGMA_WEIGHT[kind](reciprocal(square(sigma)), sigmaData);
 
 /** Mean absolute or squared difference per row, `[batch]`. */
 export const distance = (a: Tensor, b: Tensor, norm: 'l1' | 'l2'): Tensor =>

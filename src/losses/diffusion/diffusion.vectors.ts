@@ -14,13 +14,13 @@ import {
   tanh,
 } from '../../graph/index.ts';
 import type { CaseReader, Vector } from '../vectors/index.ts';
-import { alphasCumprod, type BetaSchedule, betaSchedule } from './betas.ts';
+import { alphasCumprod, BETA_SCHEDULES, betaSchedule } from './betas.ts';
 import {
   consistencyError,
   edmScalings,
   karrasSigma,
+  SIGMA_WEIGHTS,
   type SigmaDenoiser,
-  type SigmaWeight,
   sigmaProgressiveError,
   sigmaWeight,
 } from './consistency.ts';
@@ -47,7 +47,7 @@ function sigmaCase(x: Record<string, Tensor>, c: CaseReader) {
       return add(mul(perRow(k.out, noisy), net), mul(perRow(k.skip, noisy), noisy));
     };
   const scales = c.number('num_scales');
-  const weightKind = c.text('weight_schedule') as SigmaWeight;
+  const weightKind = c.choice('weight_schedule', SIGMA_WEIGHTS);
   const at = (points: number, shift: number) => ({
     sigma: gather(
       host(
@@ -60,7 +60,7 @@ function sigmaCase(x: Record<string, Tensor>, c: CaseReader) {
   return {
     scales,
     at,
-    norm: c.text('loss_norm') as 'l1' | 'l2',
+    norm: c.choice('loss_norm', ['l1', 'l2']),
     student: denoiser(x.W, x.b, range.sigmaMin),
     target: () => denoiser(x.W_target, x.b_target, range.sigmaMin),
     teacher: denoiser(x.W_teacher, x.b_teacher),
@@ -104,7 +104,7 @@ export const diffusionVectors: readonly Vector[] = [
     inputs: { t: 'host' },
     run: (x, c) => {
       const betas = betaSchedule(
-        c.text('beta_schedule') as BetaSchedule,
+        c.choice('beta_schedule', BETA_SCHEDULES),
         c.number('T'),
         c.number('beta_start'),
         c.number('beta_end'),

@@ -15,7 +15,8 @@ import {
 } from '../../graph/index.ts';
 
 /** What a network puts out: the noise ε, the clean sample x₀, or the velocity v = α ε - σ x₀. */
-export type PredictionType = 'epsilon' | 'sample' | 'v_prediction';
+export const PREDICTION_TYPES = ['epsilon', 'sample', 'v_prediction'] as const;
+export type PredictionType = (typeof PREDICTION_TYPES)[number];
 
 /** x_t = α x₀ + σ ε: how much signal and how much noise. */
 export interface Level {

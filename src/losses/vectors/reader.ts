@@ -2,7 +2,7 @@ import { DecantError } from '../../util/errors.ts';
 import type { Json, VectorCase } from './types.ts';
 
 /**
- * Parameters and inputs of a case, typed. It remembers which parameters were read: a switch that nobody looked at
+ * Parameters and inputs of a case, typed; null is as good as absent. It remembers which parameters were read: a switch that nobody looked at
  * makes the case fail instead of passing by luck.
  */
 export interface CaseReader {
@@ -10,6 +10,8 @@ export interface CaseReader {
   number(key: string, fallback?: number): number;
   /** A string among the parameters. */
   text(key: string, fallback?: string): string;
+  /** One of `allowed` among the parameters; another value is an error. */
+  choice<T extends string>(key: string, allowed: readonly T[], fallback?: T): T;
   /** A boolean among the parameters. */
   flag(key: string, fallback?: boolean): boolean;
   /** A parameter as it stands; undefined when absent. */
@@ -31,7 +33,7 @@ export function caseReader(c: VectorCase): CaseReader {
     what: string,
   ): T => {
     seen.add(key);
-    const v = c.params[key];
+    const v = c.params[key] ?? undefined;
     if (v === undefined && fallback !== undefined) return fallback;
     if (!is(v)) {
       throw new DecantError('data', `the case needs ${what}`, { at: `params.${key}`, seen: v ?? 'nothing' });
@@ -41,14 +43,16 @@ export function caseReader(c: VectorCase): CaseReader {
   return {
     number: (key, fallback) => get(key, fallback, (v): v is number => typeof v === 'number', 'a number'),
     text: (key, fallback) => get(key, fallback, (v): v is string => typeof v === 'string', 'a string'),
+    choice: <T extends string>(key: string, allowed: readonly T[], fallback?: T): T =>
+      get(key, fallback, (v): v is T => allowed.includes(v as T), `one of ${allowed.join(', ')}`),
     flag: (key, fallback) => get(key, fallback, (v): v is boolean => typeof v === 'boolean', 'a boolean'),
     param: (key) => {
       seen.add(key);
-      return c.params[key];
+      return c.params[key] ?? undefined;
     },
-    has: (key) => key in c.inputs,
+    has: (key) => (c.inputs[key] ?? undefined) !== undefined,
     input: <T>(key: string) => {
-      if (!(key in c.inputs))
+      if ((c.inputs[key] ?? undefined) === undefined)
         throw new DecantError('data', 'the case lacks an input', {
           at: `inputs.${key}`,
           allowed: Object.keys(c.inputs).join(', '),

@@ -119,7 +119,7 @@ async function evaluate(
   run: Float32Runner,
 ): Promise<{ outputs: Record<string, Json>; unread: string[] }> {
   const reader = caseReader(c);
-  const names = Object.keys(c.inputs).filter((k) => (vector.inputs?.[k] ?? 'float') !== 'host');
+  const names = Object.keys(c.inputs).filter((k) => reader.has(k) && vector.inputs?.[k] !== 'host');
   const arrays = names.map((k) => {
     const kind = (vector.inputs?.[k] ?? 'float') as Exclude<InputKind, 'host'>;
     return array(withInfinities(c.inputs[k]) as NestedNumbers, kind === 'float' ? float : DTYPE_OF[kind]);

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { runOrt } from '../../engine/testing/run-ort.ts';
 import { add, mul, sum } from '../../graph/index.ts';
-import { type CaseReader, compare, runVectorFile, type Vector, type VectorFile } from './index.ts';
+import {
+  type CaseReader,
+  caseReader,
+  compare,
+  runVectorFile,
+  type Vector,
+  type VectorFile,
+} from './index.ts';
 
 describe('compare', () => {
   it('scales by the largest expected magnitude of the array, never below 1', () => {
@@ -86,6 +93,20 @@ describe('runVectorFile', () => {
       'params.mode was never read',
     );
     expect((await run({ params: {}, outputs: good })).detail).toContain('params.k');
+  });
+  it('takes null for absent, and no value of a switch that it does not know', () => {
+    const c = caseReader({
+      name: 'case',
+      function: 'f',
+      params: { k: null, mode: 'other' },
+      inputs: { x: null, y: [1] },
+      outputs: {},
+    });
+    expect(c.number('k', 7)).toBe(7);
+    expect(() => c.number('k')).toThrow('needs a number');
+    expect([c.has('x'), c.has('y')]).toEqual([false, true]);
+    expect(() => c.choice('mode', ['this', 'that'])).toThrow('one of this, that');
+    expect(c.choice('none', ['this', 'that'], 'that')).toBe('that');
   });
   it('runs host code once and reports unknown functions', async () => {
     expect(

@@ -12,6 +12,7 @@ import type { Vector } from '../../losses/vectors/index.ts';
 import { type BootOptions, bootErrors, bootstrapTarget } from './boot.ts';
 
 const processOf = (name: string): NoiseProcess => (name.includes('cos') ? cosineProcess : linearProcess);
+const WEIGHTS = { inv_kappa2: 'inv-kappa2', one_over_delta2: 'one-over-delta2' } as const;
 const dense = (x: Tensor, w: Tensor): Tensor => linear(x, w, undefined, { transW: true });
 
 /** tanh(x Wᵀ + b + k t [+ c Vᵀ]). */
@@ -40,8 +41,8 @@ export const bootVectors: readonly Vector[] = [
           : conditional;
       const options: Pick<BootOptions, 'delta' | 'weight' | 'solver' | 'rate'> = {
         delta: c.number('delta'),
-        weight: c.text('weight') === 'inv_kappa2' ? 'inv-kappa2' : 'one-over-delta2',
-        solver: c.text('solver') as BootOptions['solver'],
+        weight: WEIGHTS[c.choice('weight', ['inv_kappa2', 'one_over_delta2'])],
+        solver: c.choice('solver', ['euler', 'heun']),
         rate: c.text('rate').includes("lambda'") ? 'first-order' : 'exact',
       };
       c.number('t_min');

@@ -25,7 +25,7 @@ export const taidVectors: readonly Vector[] = [
         t_end: c.number('t_end'),
         alpha,
         beta: c.number('beta'),
-        adaptive: !c.flag('disable_adaptive'),
+        adaptive: !c.flag('disable_adaptive', false),
       });
       const steps = c.number('total_steps');
       const at = c.input<number[]>('global_step');

@@ -71,10 +71,10 @@ function online(x: Record<string, Tensor>, c: CaseReader) {
 }
 
 function offline(x: Record<string, Tensor>, c: CaseReader) {
-  const kinds: Record<string, string> = { reward_softmax: 'scores', teacher: 'teacher', onehot: 'label' };
+  const kinds = { reward_softmax: 'scores', teacher: 'teacher', onehot: 'label' } as const;
   const tau = c.number('tau');
   const o = options({
-    target: kinds[c.text('target')],
+    target: kinds[c.choice('target', ['reward_softmax', 'teacher', 'onehot'])],
     tau,
     beta_r: c.number('beta_r', 0.5),
     temperature: c.number('T', 1),

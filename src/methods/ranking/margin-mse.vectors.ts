@@ -5,7 +5,6 @@ import { listwiseKl, pointwiseMse } from '../../losses/ranking.ts';
 import type { CaseReader, Vector } from '../../losses/vectors/index.ts';
 import { dotScores } from '../../nn/layers/candidates.ts';
 import { maxSim } from '../../nn/layers/max-sim.ts';
-import { DecantError } from '../../util/errors.ts';
 import { candidate } from './candidates.ts';
 import { matchMargins } from './margin-mse.ts';
 import { taughtRankNet } from './ranknet-kd.ts';
@@ -18,9 +17,7 @@ const pair = (positive: Tensor, negative: Tensor): Tensor =>
 
 /** Products of the queries with the documents `names`, `[queries, n]`. */
 function products(x: Inputs, names: readonly string[], c: CaseReader): Tensor {
-  const similarity = c.text('similarity', 'dot');
-  if (similarity !== 'dot')
-    throw new DecantError('data', 'unknown similarity', { seen: similarity, allowed: 'dot' });
+  c.choice('similarity', ['dot'], 'dot');
   return dotScores(
     x.query,
     concat(
@@ -35,9 +32,11 @@ const numbered = (x: Inputs, prefix: string): string[] =>
     .filter((n) => n.startsWith(prefix))
     .sort((a, b) => Number(a.slice(prefix.length)) - Number(b.slice(prefix.length)));
 
-/** Scores of all candidates; margins (one column fewer) stand for scores 0, -m_1, -m_2 … */
-const scoresOf = (labels: Tensor, candidates: number): Tensor =>
-  labels.shape[1] === candidates ? labels : concat([mul(candidate(labels, 0, 1), 0), neg(labels)], 1);
+/** Scores of all candidates; margins, `[queries]` or a column fewer, stand for scores 0, -m_1, -m_2 … */
+function scoresOf(labels: Tensor, candidates: number): Tensor {
+  const rows = labels.rank === 1 ? expandDims(labels, 1) : labels;
+  return rows.shape[1] === candidates ? rows : concat([mul(candidate(rows, 0, 1), 0), neg(rows)], 1);
+}
 
 const method = 'margin-mse';
 
