@@ -43,6 +43,20 @@ const importsOf = (file: string): string[] => {
   return [...text.matchAll(/(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g)].map((m) => m[1]);
 };
 
+/** What is loaded at once with a file: its static imports and theirs, packages by their names. Types leave nothing behind. */
+function loadedWith(entry: string): string[] {
+  const seen = new Set([entry]);
+  for (const file of seen) {
+    if (!file.startsWith('src/')) continue;
+    const text = readFileSync(join(root, file), 'utf8');
+    for (const [, target] of text.matchAll(/^(?:import|export) (?!type )(?:[^'";]*? from )?'([^']+)'/gm))
+      seen.add(target.startsWith('.') ? normalize(join(dirname(file), target)) : target);
+  }
+  return [...seen].filter((f) => !f.startsWith('node:'));
+}
+
+const packagesOf = (files: readonly string[]): string[] => files.filter((f) => !f.startsWith('src/')).sort();
+
 describe('structure', () => {
   it('has only known layers under src/', () => {
     const folders = new Set(sources.map(layerOf).filter((l) => l !== undefined));
@@ -89,5 +103,13 @@ describe('structure', () => {
   it('has no default exports in src/', () => {
     const wrong = sources.filter((f) => /^export default /m.test(readFileSync(join(root, f), 'utf8')));
     expect(wrong).toEqual([]);
+  });
+
+  it('starts the command line with little, and plans without engine, ONNX files and training loop', () => {
+    expect(packagesOf(loadedWith('src/cli/program.ts'))).toEqual(['commander', 'picocolors']);
+    const plan = [...loadedWith('src/cli/plan.ts'), ...loadedWith('src/methods/index.ts')];
+    expect(packagesOf([...new Set(plan)])).toEqual(['yaml', 'zod']);
+    const heavy = /^src\/(engine|optim|graph\/onnx|train\/loop|train\/step-graph|teachers\/(api|store))\b/;
+    expect(plan.filter((f) => heavy.test(f))).toEqual([]);
   });
 });

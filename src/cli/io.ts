@@ -45,6 +45,9 @@ export function createOutput(io: Io, flags: CommonFlags): Output {
   };
 }
 
+/** A whole number with its thousands parted, `12,345`; the first use of toLocaleString alone takes ten milliseconds. */
+export const whole = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
+
 /** Columns of text, each as wide as its widest cell; the header is underlined. Numbers are right-aligned. */
 export function textTable(header: string[], rows: (string | number)[][]): string {
   const cells = [header, ...rows].map((row) => row.map(String));

@@ -18,6 +18,7 @@ import {
   signalsOf,
 } from '../teachers/api/index.ts';
 import { openSignalStore } from '../teachers/store/index.ts';
+import { whole } from './io.ts';
 
 /** A teacher behind an API before it is asked. */
 export interface PlannedApi {
@@ -120,7 +121,6 @@ async function look(
 
 /** For people: what is asked, what it costs, what it can do. */
 export function showApi(planned: readonly PlannedApi[]): string[] {
-  const whole = (n: number): string => n.toLocaleString('en-US');
   return planned.flatMap(
     ({ model, address, questions, inputTokens, outputTokens, money, currency, capabilities: c }) => [
       `asked   ${model} at ${address}${questions === undefined ? '' : `: at most ${whole(questions)} questions, about ${whole(inputTokens!)} tokens in and at most ${whole(outputTokens!)} out${money === undefined ? '' : `, ${money.toPrecision(3)} ${currency}`}`}`,

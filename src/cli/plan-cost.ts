@@ -1,10 +1,8 @@
 import { isAbsolute, resolve } from 'node:path';
 import type { DataReport } from '../data/report.ts';
-import { openCheckpoint } from '../export/checkpoint.ts';
 import { architectureCatalogue, type ModelInfo } from '../nn/catalogue.ts';
 import type { ParamSpecs } from '../nn/params.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
-import { diskFolder } from '../util/node/disk-folder.ts';
 
 /** A model of a recipe before it exists. */
 export interface PlannedModel {
@@ -68,6 +66,10 @@ async function planned(
   if (model.from !== undefined) {
     if (/^hub:|\.onnx$/.test(model.from)) return undefined;
     const path = isAbsolute(model.from) ? model.from : resolve(baseDir, model.from);
+    const [{ openCheckpoint }, { diskFolder }] = await Promise.all([
+      import('../export/checkpoint.ts'),
+      import('../util/node/disk-folder.ts'),
+    ]);
     const shapes = (await openCheckpoint(diskFolder(path)))?.shapes;
     return shapes && sized(new Map(Object.entries(shapes).map(([n, s]) => [n, s])), row, false);
   }

@@ -1,6 +1,5 @@
+import { whole } from './io.ts';
 import type { PlannedCost, PlannedModel } from './plan-cost.ts';
-
-const whole = (n: number): string => n.toLocaleString('en-US');
 
 const duration = (s: number): string =>
   s < 90

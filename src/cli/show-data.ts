@@ -1,9 +1,7 @@
 import type { DataReport, LengthSummary } from '../data/report.ts';
 import type { ProblemKind } from '../data/types.ts';
 import { problemKinds } from '../data/types.ts';
-import { type Output, textTable } from './io.ts';
-
-const whole = (n: number): string => n.toLocaleString('en-US');
+import { type Output, textTable, whole } from './io.ts';
 
 /** A data report for people: splits, problems with their first places, classes, lengths. */
 export function showData(report: DataReport, colour: Output['colour']): string {

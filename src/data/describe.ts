@@ -69,13 +69,16 @@ export const wordCount = (text: string): number => {
 
 /** Everything a model reads of an example, joined: the key for duplicates and lengths. */
 export const inputText = (e: Example): string => {
-  let out = '';
-  for (const part of [e.text, e.pair, e.prompt, e.response, e.chosen, e.rejected]) {
-    if (part === undefined) continue;
-    out = out === '' ? part : `${out}\n${part}`;
-  }
+  let out = joined(e.text ?? '', e.pair);
+  out = joined(out, e.prompt);
+  out = joined(out, e.response);
+  out = joined(out, e.chosen);
+  out = joined(out, e.rejected);
   return e.responses ? `${out}\n${e.responses.join('\n')}` : out;
 };
+
+const joined = (text: string, part: string | undefined): string =>
+  part === undefined ? text : text === '' ? part : `${text}\n${part}`;
 
 export interface ClassBalance {
   /** Examples per class index. */

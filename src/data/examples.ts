@@ -34,9 +34,8 @@ export function toExample(
   try {
     for (const { role, spec, columns, read } of plan.readers) {
       const value = read(row.values);
-      const optional = plan.form.may.includes(role) || (options.unlabelled && plan.form.gold.includes(role));
       if (value === undefined || value === null || value === '') {
-        if (optional) continue;
+        if (plan.form.may.includes(role) || (options.unlabelled && plan.form.gold.includes(role))) continue;
         const what = value === undefined ? 'missing' : 'empty';
         throw new Rejected(
           what,

@@ -48,8 +48,9 @@ export const hasClasses = (task: Task): boolean =>
 export const mayLackAnswers = (name: string, task: Task): boolean =>
   name === 'unlabeled' || (hasClasses(task) && (name === 'test' || name === 'validation'));
 
-/** Rated rows have a verdict beside prompt and response, whatever the task. */
-const taskOfSplit = (name: SplitName, task: Task): Task => (name === 'rated' ? 'prefer' : task);
+/** Rated rows have a verdict beside prompt and response, whatever the task; prompts are to be answered and judged yet. */
+const taskOfSplit = (name: SplitName, task: Task, { prompts }: DataSpec): Task =>
+  name === 'rated' ? 'prefer' : prompts && (name === 'train' || name === 'unlabeled') ? 'generate' : task;
 
 /** Columns that a split's rows are read by: only rated rows have a verdict, and nothing but prompt and response beside it. */
 function columnsFor(name: SplitName, spec: DataSpec, task: Task): DataSpec {
@@ -139,9 +140,9 @@ export async function prepareData(asked: DataSpec, options: PrepareOptions): Pro
     if (!split) continue;
     const reader = createReader(
       split,
-      taskOfSplit(name, task),
+      taskOfSplit(name, task, spec),
       columnsFor(name, spec, task),
-      mayLackAnswers(name, task),
+      mayLackAnswers(name, task) || (spec.prompts === true && name === 'train'),
     );
     const items: Labelled[] = [];
     let count = 0;
@@ -258,7 +259,10 @@ function withClasses(
         message: `${JSON.stringify(label)} is not one of the ${classes.names.length} classes`,
         split,
       });
-    else out.push({ ...example, label: index });
+    else {
+      example.label = index;
+      out.push(example);
+    }
   }
   return out;
 }

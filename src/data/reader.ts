@@ -113,10 +113,11 @@ export function createReader(
         if (reader.plan && unlabelled && isForeign(batch, reader.plan)) reader.plan = undefined;
         reader.plan ??= planFor(batch, split, task, spec, unlabelled);
         const plan = reader.plan;
+        const options = plan && { plan, normalize: spec.normalize, unlabelled };
         yield batch.map((item) => {
           const row = position++;
           if (isProblem(item)) return { row, problem: { ...item.problem, split: split.name } };
-          if (!plan)
+          if (!options)
             return {
               row,
               problem: {
@@ -128,10 +129,11 @@ export function createReader(
                 raw: excerpt(item.values),
               },
             };
-          const made = toExample(item, { plan, normalize: spec.normalize, unlabelled });
-          return 'problem' in made
-            ? { row, problem: { ...made.problem, split: split.name } }
-            : { row, ...(split.unlabelled ? { example: withoutGold(made.example, plan) } : made) };
+          const made = toExample(item, options);
+          if ('problem' in made) return { row, problem: { ...made.problem, split: split.name } };
+          return split.unlabelled
+            ? { row, example: withoutGold(made.example, options.plan) }
+            : { row, example: made.example, label: made.label };
         });
       }
     },

@@ -33,7 +33,7 @@ export function createRng(seed: number | string): Rng {
     let z = s;
     z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
     z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-    return (z ^ (z >>> 15)) >>> 0;
+    return z ^ (z >>> 15);
   };
   let a = splitmix();
   let b = splitmix();
@@ -42,8 +42,9 @@ export function createRng(seed: number | string): Rng {
   const rotl = (x: number, k: number): number => (x << k) | (x >>> (32 - k));
   let spare: number | undefined;
 
-  const uint32 = (): number => {
-    const result = Math.imul(rotl(Math.imul(b, 5), 7), 9) >>> 0;
+  // signed 32-bit integers all the way: larger numbers would be allocated one by one
+  const next = (): number => {
+    const result = Math.imul(rotl(Math.imul(b, 5), 7), 9);
     const t = b << 9;
     c ^= a;
     d ^= b;
@@ -53,10 +54,10 @@ export function createRng(seed: number | string): Rng {
     d = rotl(d, 11);
     return result;
   };
-  const uniform = (): number => ((uint32() >>> 5) * 67108864 + (uint32() >>> 6)) / 9007199254740992;
+  const uniform = (): number => ((next() >>> 5) * 67108864 + (next() >>> 6)) / 9007199254740992;
   const int = (n: number): number => Math.floor(uniform() * n);
   return {
-    uint32,
+    uint32: () => next() >>> 0,
     uniform,
     int,
     normal() {

@@ -1,5 +1,5 @@
 import { type AddCommand, collect, examples } from '../command.ts';
-import { createOutput } from '../io.ts';
+import { createOutput, whole } from '../io.ts';
 
 /** `decant plan`: a dry run. */
 export const addPlan: AddCommand = (program, io) =>
@@ -37,7 +37,7 @@ export const addPlan: AddCommand = (program, io) =>
             showData(plan.data, out.colour),
             ...(plan.pairing ? ['', showPairing(plan.pairing)] : []),
             '',
-            `method ${plan.method}: ${plan.steps.toLocaleString('en-US')} updates of the student for each of ${plan.seeds.length} seed${plan.seeds.length === 1 ? '' : 's'}`,
+            `method ${plan.method}: ${whole(plan.steps)} updates of the student for each of ${plan.seeds.length} seed${plan.seeds.length === 1 ? '' : 's'}`,
             ...showCost(plan.cost),
             ...api,
             out.colour.dim(

@@ -105,13 +105,13 @@ function request(
         );
       });
       const unwanted = mentions.join(' and ');
-      sentence = rng.pick(contrastFrames).replace('{x}', wanted).replace('{y}', unwanted);
-    } else sentence = rng.pick(plainFrames).replace('{x}', wanted);
+      sentence = compose(rng.pick(contrastFrames), (slot) => (slot === 'x' ? wanted : unwanted));
+    } else sentence = compose(rng.pick(plainFrames), () => wanted);
   }
   if (rng.uniform() < 0.35) sentence = `${rng.pick(openers)}, ${sentence}`;
   if (rng.uniform() < 0.35) sentence = `${sentence}, ${rng.pick(closers)}`;
   if (rng.uniform() < 0.5) sentence = sentence.toLowerCase();
-  if (rng.uniform() < 0.3) sentence = sentence.replace(/,/g, '');
+  if (rng.uniform() < 0.3) sentence = sentence.replaceAll(',', '');
   return { text: withTypos(rng, sentence, o.typos), intent };
 }
 
@@ -122,25 +122,44 @@ const otherThan = (rng: Rng, intent: string): string =>
 /** Misspells each word with a probability; the distance to the next one is drawn, not every word. */
 function withTypos(rng: Rng, sentence: string, chance: number): string {
   if (chance <= 0) return sentence;
-  const gap = (): number =>
-    chance >= 1 ? 0 : Math.floor(Math.log(1 - rng.uniform()) / Math.log(1 - chance));
-  let at = gap();
-  const words = sentence.split(' ');
-  if (at >= words.length) return sentence;
-  for (; at < words.length; at += 1 + gap()) words[at] = misspell(rng, words[at]);
-  return words.join(' ');
+  const scale = Math.log(1 - chance);
+  const gap = (): number => (chance >= 1 ? 0 : Math.floor(Math.log(1 - rng.uniform()) / scale));
+  let word = 0;
+  let start = 0;
+  for (let at = gap(); ; at += 1 + gap()) {
+    for (; word < at; word++) {
+      const space = sentence.indexOf(' ', start);
+      if (space < 0) return sentence;
+      start = space + 1;
+    }
+    const space = sentence.indexOf(' ', start);
+    const end = space < 0 ? sentence.length : space;
+    sentence = sentence.slice(0, start) + misspell(rng, sentence.slice(start, end)) + sentence.slice(end);
+  }
 }
 
 function fill(rng: Rng, phrase: string): string {
   if (!phrase.includes('{')) return phrase;
   const low = rng.int(plans.length - 1);
   const high = low + 1 + rng.int(plans.length - 1 - low);
-  return phrase.replace(/\{(\w+)\}/g, (_, slot: string) => {
+  return compose(phrase, (slot) => {
     if (slot === 'item') return rng.pick(items);
     if (slot === 'thing') return rng.pick(things);
     if (slot === 'n') return String(1000 + rng.int(9000));
     return plans[slot === 'low' ? low : high];
   });
+}
+
+/** Phrases cut at their slots: text at even places, names of slots at odd ones. */
+const cut = new Map<string, string[]>();
+
+/** A phrase with its slots filled, from left to right. */
+function compose(phrase: string, fillSlot: (slot: string) => string): string {
+  let parts = cut.get(phrase);
+  if (!parts) cut.set(phrase, (parts = phrase.split(/\{(\w+)\}/)));
+  let text = parts[0];
+  for (let i = 1; i < parts.length; i += 2) text += fillSlot(parts[i]) + parts[i + 1];
+  return text;
 }
 
 const rows = ['qwertyuiop', 'asdfghjkl', 'zxcvbnm'];
