@@ -5,9 +5,10 @@ import type { ReportLatency } from '../evaluate/report/data.ts';
 import type { NDArray } from '../graph/index.ts';
 import { createInference } from '../nn/inference.ts';
 import type { AnyModel } from '../nn/model.ts';
-import { countParams, type Params } from '../nn/params.ts';
+import type { Params } from '../nn/params.ts';
 import type { Teacher } from '../teachers/teacher.ts';
 import type { Encoded } from '../train/encoded.ts';
+import { type StudentRole, type Students, studentFacts } from './arms.ts';
 import type { BuiltModel } from './build.ts';
 import type { TrainedStudent } from './classify.ts';
 import { armValues } from './classify-metrics.ts';
@@ -20,7 +21,7 @@ const labelOf = (e: Example): number => e.label ?? -1;
 export interface MeasureInput {
   teacher: Teacher & { seconds?: number };
   teacherLogits: NDArray;
-  arms: { distilled: TrainedStudent[]; alone: TrainedStudent[] };
+  arms: Students<TrainedStudent>;
   built: BuiltModel;
   test: readonly Example[];
   labels: Int32Array;
@@ -66,27 +67,14 @@ export async function measure(ctx: RunContext, m: MeasureInput): Promise<Measure
       undefined,
     ),
   ];
-  const student = (
-    id: 'distilled' | 'alone',
-    name: string,
-    list: TrainedStudent[],
-    latency?: ReportLatency[],
-  ): void => {
+  const student = (role: StudentRole, latency?: ReportLatency[]): void => {
+    const list = m.arms[role];
     if (list.length === 0) return;
-    const seconds = list.reduce((s, t) => s + t.seconds, 0) / list.length;
-    const about = String(recipe.student.architecture ?? recipe.student.from);
+    const facts = studentFacts(ctx, role, list, list[0].model);
     out.push(
       arm(
-        {
-          id,
-          role: id,
-          name,
-          about,
-          parameters: countParams(list[0].model.params),
-          trainSeconds: seconds,
-          latency,
-        },
-        list.map((t) => t.seed),
+        { ...facts, latency },
+        facts.seeds,
         list.map((t) => t.logits),
         m.teacherLogits,
       ),
@@ -94,11 +82,9 @@ export async function measure(ctx: RunContext, m: MeasureInput): Promise<Measure
   };
   student(
     'distilled',
-    'Student, distilled',
-    m.arms.distilled,
     await studentLatency(ctx, m.built.model, m.arms.distilled[0].params, m.built.encode(m.test)),
   );
-  student('alone', 'Student, no teacher', m.arms.alone);
+  student('alone');
   const labelled = m.train.filter((e) => labelOf(e) >= 0 && textOf(e) !== '');
   if (recipe.evaluate.baselines.linear && labelled.length > 0 && textOf(m.test[0]) !== '') {
     const task = ctx.progress.task('linear baseline', 1, 'fit');

@@ -1,7 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { arch, cpus, platform, totalmem } from 'node:os';
-import type { PreparedData } from '../data/prepare.ts';
-import { problemKinds } from '../data/types.ts';
 import { calibrationError, reliabilityTable } from '../evaluate/calibration.ts';
 import { argmaxRows, softmaxRows } from '../evaluate/matrix.ts';
 import { pairedBootstrap } from '../evaluate/paired-tests.ts';
@@ -9,18 +5,14 @@ import type {
   ReportArm,
   ReportComparison,
   ReportConfusion,
-  ReportCurve,
   ReportData,
-  ReportDataFacts,
   ReportExample,
-  ReportFact,
   ReportReliability,
 } from '../evaluate/report/data.ts';
 import { gapClosed, retention } from '../evaluate/retention.ts';
 import type { NDArray } from '../graph/index.ts';
 import { type ArmOutputs, marks, predictions } from './classify-metrics.ts';
 import type { RunContext } from './context.ts';
-import { readMetrics } from './events.ts';
 import { textOf } from './text.ts';
 import { thumbnail } from './thumbnail.ts';
 
@@ -200,112 +192,4 @@ export function differingExamples(
       student: answer(a[i], s.data[i * s.cols + a[i]]),
     };
   });
-}
-
-/** Curves of every arm, from metrics.jsonl. */
-export function curves(metricsFile: string): ReportCurve[] {
-  const byKey = new Map<string, ReportCurve>();
-  for (const row of readMetrics(metricsFile)) {
-    for (const [term, value] of Object.entries(row.values)) {
-      const key = `${row.arm}|${row.seed}|${row.split}|${term}`;
-      let curve = byKey.get(key);
-      if (!curve) {
-        curve = { arm: row.arm, seed: row.seed, split: row.split, term, steps: [], values: [] };
-        byKey.set(key, curve);
-      }
-      curve.steps.push(row.step);
-      curve.values.push(value);
-    }
-  }
-  return [...byKey.values()];
-}
-
-/** What the data report says, in the report's form. */
-export function dataFacts(data: PreparedData): ReportDataFacts {
-  const removed = ['duplicate', 'near-duplicate', 'leak', 'near-leak'];
-  const out: ReportDataFacts = { splits: [], duplicates: [], problems: [] };
-  for (const [name, split] of Object.entries(data.report.splits)) {
-    const labelled = data.splits[name as keyof PreparedData['splits']]?.items?.filter(
-      (e) => (e.label ?? -1) >= 0,
-    ).length;
-    out.splits.push({
-      name,
-      rows: split.kept,
-      ...(labelled === undefined ? {} : { labelled }),
-      about: split.source,
-    });
-    for (const [action, counts] of [
-      ['put aside', split.problems.aside],
-      ['kept', split.problems.noted],
-    ] as const) {
-      for (const [kind, count] of Object.entries(counts ?? {})) {
-        if (!count) continue;
-        if (removed.includes(kind))
-          out.duplicates.push({
-            kind: `${name}: ${problemKinds[kind as keyof typeof problemKinds]}`,
-            count,
-            action,
-          });
-        else {
-          const examples = data.report.samples
-            .filter((p) => p.kind === kind && (p.split ?? name) === name)
-            .slice(0, 3);
-          out.problems.push({
-            kind: `${name}: ${problemKinds[kind as keyof typeof problemKinds] ?? kind}`,
-            count,
-            action,
-            examples: examples.map((p) => ({ where: `${p.file}:${p.line}`, text: p.message })),
-          });
-        }
-      }
-    }
-  }
-  const train = data.splits.train.items;
-  if (data.classes) {
-    const counts = new Array<number>(data.classes.length).fill(0);
-    for (const e of train ?? []) if ((e.label ?? -1) >= 0) counts[e.label!]++;
-    // streamed rows were counted when they were scanned
-    if (!train)
-      for (const [i, n] of (data.report.splits.train?.balance?.counts ?? []).entries()) counts[i] = n;
-    out.classes = data.classes
-      .map((name, i) => ({ name, count: counts[i] }))
-      .sort((a, b) => b.count - a.count);
-  }
-  if (data.steps) out.steps = [...data.steps];
-  const words = data.report.splits.train?.words;
-  if (words) {
-    let from = words.min;
-    out.lengths = {
-      unit: 'words',
-      bins: words.histogram.map(({ upTo, count }) => {
-        const bin = { from, to: upTo, count };
-        from = upTo + 1;
-        return bin;
-      }),
-    };
-  }
-  return out;
-}
-
-/** The machine and the versions. */
-export async function environment(ctx: RunContext, seconds: number): Promise<ReportFact[]> {
-  const own = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  const share =
-    ctx.clock.trainMs > 0
-      ? ` (${percent(ctx.clock.engineMs / (ctx.clock.trainMs - ctx.clock.compileMs))} of the time of training steps inside the engine, after ${(ctx.clock.compileMs / 1000).toFixed(1)} s of compiling)`
-      : '';
-  return [
-    { name: 'Decant', value: own.version },
-    { name: 'Node', value: `${process.version}, ${platform()} ${arch()}` },
-    {
-      name: 'Processor',
-      value: `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores, ${(totalmem() / 2 ** 30).toFixed(0)} GiB`,
-    },
-    { name: 'Engine', value: `${ctx.engine.name}, onnxruntime` },
-    { name: 'Seeds', value: ctx.recipe.seeds.join(', ') },
-    { name: 'Duration', value: `${seconds.toFixed(0)} s${share}` },
-    { name: 'Recipe hash', value: ctx.recipeHash.slice(0, 16) },
-  ];
 }

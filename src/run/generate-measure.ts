@@ -7,14 +7,15 @@ import { generate } from '../generate/generate.ts';
 import { openDecoderSession } from '../generate/session.ts';
 import type { NDArray } from '../graph/index.ts';
 import type { DecoderModel } from '../nn/models/llama.ts';
-import { countParams, type Params } from '../nn/params.ts';
+import type { Params } from '../nn/params.ts';
 import type { TokenRows } from '../train/language.ts';
+import { type Students, studentFacts } from './arms.ts';
 import type { RunContext } from './context.ts';
 import type { BuiltDecoder } from './decoder.ts';
-import type { Students, TrainedWriter } from './generate.ts';
 import { type MeasuredWriter, writerValues } from './generate-report.ts';
 import type { LanguageTeacher } from './generate-teacher.ts';
 import { type RowScores, rowScorer, scoreRows } from './language-model.ts';
+import { intervalOptions } from './report-parts.ts';
 
 export interface ToMeasure {
   /** Absent where only its texts are known. */
@@ -31,8 +32,7 @@ type Weighted = { readonly model: DecoderModel; readonly params: Params<NDArray>
 
 /** Every arm on the test rows; agreement and KL where teacher and students share their tokens. */
 export async function measureWriters(ctx: RunContext, m: ToMeasure): Promise<MeasuredWriter[]> {
-  const { recipe } = ctx;
-  const options = { resamples: recipe.evaluate.bootstrap, level: recipe.evaluate.level };
+  const options = intervalOptions(ctx.recipe);
   const { distilled, alone } = m.students;
   const trained = [...distilled, ...alone].map(({ params }) => ({ model: m.built.model, params }));
   const { teacher } = m;
@@ -44,51 +44,37 @@ export async function measureWriters(ctx: RunContext, m: ToMeasure): Promise<Mea
       ];
   const bytes = learnedBytes(m.testRows, m.tokenizer);
   const arm = (
-    role: MeasuredWriter['role'],
-    name: string,
-    about: string,
+    facts: Omit<MeasuredWriter, 'values' | 'scores' | 'bytesOfText'>,
     own: readonly RowScores[],
-    rest: Pick<MeasuredWriter, 'seeds' | 'parameters' | 'trainSeconds' | 'latency'>,
   ): MeasuredWriter[] =>
     own.length === 0
       ? []
-      : [
-          {
-            id: role,
-            role,
-            name,
-            about,
-            values: writerValues(own, bytes, options),
-            scores: own,
-            bytesOfText: bytes,
-            ...rest,
-          },
-        ];
-  const about = String(recipe.student.architecture ?? recipe.student.from);
-  const student = (list: readonly TrainedWriter[], latency?: ReportLatency[]) => ({
-    seeds: list.map((t) => t.seed),
-    parameters: countParams(m.built.model.params),
-    trainSeconds: list.reduce((s, t) => s + t.seconds, 0) / list.length,
-    latency,
-  });
+      : [{ ...facts, values: writerValues(own, bytes, options), scores: own, bytesOfText: bytes }];
   const own = scores.slice(teacher ? 1 : 0);
   return [
     ...(teacher
-      ? arm('teacher', 'Teacher', teacher.name, scores.slice(0, 1), {
-          seeds: ['-'],
-          parameters: teacher.parameters,
-          trainSeconds: teacher.seconds,
-          latency: await writingSpeed(ctx, teacher, m.teacherRows),
-        })
+      ? arm(
+          {
+            id: 'teacher',
+            role: 'teacher',
+            name: 'Teacher',
+            about: teacher.name,
+            seeds: ['-'],
+            parameters: teacher.parameters,
+            trainSeconds: teacher.seconds,
+            latency: await writingSpeed(ctx, teacher, m.teacherRows),
+          },
+          scores.slice(0, 1),
+        )
       : []),
     ...arm(
-      'distilled',
-      'Student, distilled',
-      about,
+      {
+        ...studentFacts(ctx, 'distilled', distilled, m.built.model),
+        latency: await writingSpeed(ctx, trained[0], m.testRows),
+      },
       own.slice(0, distilled.length),
-      student(distilled, await writingSpeed(ctx, trained[0], m.testRows)),
     ),
-    ...arm('alone', 'Student, no teacher', about, own.slice(distilled.length), student(alone)),
+    ...arm(studentFacts(ctx, 'alone', alone, m.built.model), own.slice(distilled.length)),
   ];
 }
 

@@ -1,32 +1,30 @@
 import type { Example } from '../data/types.ts';
-import type { ReportData } from '../evaluate/report/data.ts';
 import type { NDArray } from '../graph/index.ts';
 import { supervised } from '../methods/logits/kd.ts';
-import type { Method } from '../methods/method.ts';
+import { learnsFromText, type Method } from '../methods/method.ts';
 import type { Params } from '../nn/params.ts';
-import { describeForm } from '../teachers/signal-form.ts';
 import type { BatchSource } from '../train/batches.ts';
 import { counterpartRows, type Reading } from '../train/counterpart.ts';
 import { type SignalColumns, type TrainSettings, updatesFor } from '../train/job.ts';
 import type { TokenRows } from '../train/language.ts';
 import { DecantError } from '../util/errors.ts';
 import { contentHash } from '../util/node/hash.ts';
-import { trainArm } from './arm.ts';
+import { apiKnowledge } from './api-knowledge.ts';
+import { type ArmPlan, type Students, trainPlanned, trainStudents } from './arms.ts';
 import type { ModelSettings } from './build.ts';
-import type { RunOutcome } from './classify.ts';
 import { costOf } from './classify-knowledge.ts';
-import { curves, dataFacts, environment } from './classify-report.ts';
-import type { RunContext } from './context.ts';
+import type { RunContext, RunOutcome } from './context.ts';
 import { rewritesRows } from './data-steps.ts';
 import { type BuiltDecoder, buildDecoder, decoderTokenizer, usualRowLength } from './decoder.ts';
 import { exportWriter } from './generate-export.ts';
 import { measureWriters } from './generate-measure.ts';
 import { languageMetrics, writerComparisons, writerHeadline, writerSlices } from './generate-report.ts';
 import { sampleTexts } from './generate-samples.ts';
-import { teacherKnowledge } from './generate-signals.ts';
+import { type TeacherKnowledge, teacherKnowledge } from './generate-signals.ts';
 import { bucketedRows, sourceOf } from './generate-teacher.ts';
 import { curatedBy, openLanguageTeacher } from './generate-writer.ts';
 import { rowScorer, scoreRows } from './language-model.ts';
+import { addFileSizes, intervalOptions, reportOf, seedWarnings, unlabelledFacts } from './report-parts.ts';
 
 /** A language model from data and teacher to a student folder: whole texts, or prompts with responses. */
 export async function runGeneration(
@@ -70,10 +68,13 @@ export async function runGeneration(
 
   // a method without signals, over rows that steps have made, has had all it wants of the teacher
   const served = data.steps !== undefined && method.needs.signals.length === 0;
-  const knowledge =
-    teacher && !served
+  const knowledge: TeacherKnowledge = served
+    ? { asked: 0 }
+    : teacher
       ? await teacherKnowledge(ctx, teacher, asTeacherReads(rows, train), method)
-      : { asked: 0 };
+      : learnsFromText(method.needs)
+        ? { asked: 0 }
+        : await apiKnowledge(ctx, rows, train, tokenizer);
   ctx.journal.event('signals', { rows: rows.size, asked: knowledge.asked });
 
   if (settings.packing && !shared && knowledge.columns)
@@ -99,7 +100,7 @@ export async function runGeneration(
     validation: data.splits.validation?.items?.length ? rowsOf(data.splits.validation.items) : undefined,
   });
   const first = students.distilled[0];
-  const options = { resamples: recipe.evaluate.bootstrap, level: recipe.evaluate.level };
+  const options = intervalOptions(recipe);
   const scoring = { ...options, unit: shared ? ('token' as const) : ('byte' as const) };
   const measured = await measureWriters(ctx, {
     teacher,
@@ -114,49 +115,31 @@ export async function runGeneration(
     { model: built.model, params: first.params, tokenizer, maxLength },
     testRows,
   );
-  const bytesOf = (path: string): number | undefined => exported.files.find((f) => f.path === path)?.bytes;
-  for (const a of measured)
-    if (a.role !== 'teacher')
-      Object.assign(a, {
-        bytes: bytesOf('onnx/model.onnx'),
-        int8Bytes: bytesOf('onnx/model_quantized.onnx'),
-      });
-  const report: ReportData = {
-    version: 1,
-    title: recipe.name ?? ctx.folder.path.split('/').at(-1) ?? 'run',
-    task: recipe.task,
-    method: method.slug,
-    created: new Date().toISOString(),
+  addFileSizes(measured, exported.files);
+  const report = await reportOf(ctx, method, began, {
     metric: shared ? 'perplexity' : 'bitsPerByte',
     metrics: languageMetrics,
-    gold: { kind: 'all' },
     headline: writerHeadline(measured, scoring),
     arms: measured.map(({ scores: _, ...arm }) => arm),
     comparisons: writerComparisons(measured, scoring),
-    curves: curves(ctx.folder.metrics),
     slices: writerSlices(recipe.evaluate.slices, measured, testRows, test, options),
-    reliability: [],
     examples: await sampleTexts(test.slice(0, Math.min(16, recipe.evaluate.examples)), {
       teacher,
       student: { model: built.model, params: first.params, ...student },
     }),
-    data: withoutLabels(dataFacts(data)),
-    environment: [
-      ...(await environment(ctx, (performance.now() - began) / 1000)),
-      ...(knowledge.form ? [{ name: 'Teacher signals on disk', value: describeForm(knowledge.form) }] : []),
-    ],
+    data: unlabelledFacts(data),
+    environment: [...(knowledge.facts ?? [])],
     cost: costOf({}),
     warnings: [
-      ...(recipe.seeds.length === 1
-        ? ['One seed: how much the result varies from training to training is unknown.']
-        : []),
+      ...(knowledge.warnings ?? []),
+      ...seedWarnings(recipe),
       ...(shared
         ? []
         : [
             'Teacher and student split text into different tokens: their perplexities count different things, bits per byte do not.',
           ]),
     ],
-  };
+  });
   return { report, model: { folder: ctx.folder.model, ...exported }, askedOfTeacher: knowledge.asked };
 }
 
@@ -167,23 +150,6 @@ function answered(
 ): TokenRows | undefined {
   const whole = examples.filter((e) => e.prompt === undefined || e.response !== undefined);
   return whole.length > 0 ? rowsOf(whole) : undefined;
-}
-
-/** Texts have no labels to count. */
-const withoutLabels = (facts: ReportData['data']): ReportData['data'] => ({
-  ...facts,
-  splits: facts.splits.map(({ labelled: _, ...split }) => split),
-});
-
-export interface TrainedWriter {
-  readonly seed: number;
-  readonly params: Params<NDArray>;
-  readonly seconds: number;
-}
-
-export interface Students {
-  readonly distilled: TrainedWriter[];
-  readonly alone: TrainedWriter[];
 }
 
 interface WriterJobs {
@@ -200,50 +166,38 @@ interface WriterJobs {
 }
 
 /** The distilled student and the same student on the texts alone, for every seed, with equal numbers of updates. */
-async function trainWriters(ctx: RunContext, built: BuiltDecoder, jobs: WriterJobs): Promise<Students> {
-  const { recipe } = ctx;
+function trainWriters(ctx: RunContext, built: BuiltDecoder, jobs: WriterJobs): Promise<Students> {
+  const { settings, depends } = jobs;
   const sourceOfRows = (rows: TokenRows, columns?: WriterJobs['columns']): BatchSource =>
-    sourceOf(rows, jobs.reading, jobs.settings, columns);
+    sourceOf(rows, jobs.reading, settings, columns);
   const source = sourceOfRows(jobs.rows, jobs.columns);
-  const updates = updatesFor(jobs.settings, source.size);
-  const out: Students = { distilled: [], alone: [] };
-  for (const [i, seed] of recipe.seeds.entries()) {
-    const counted = recipe.seeds.length > 1 ? ` ${i + 1}/${recipe.seeds.length}` : '';
-    const base = {
-      seed,
-      model: built.model as never,
-      start: built.start,
-      settings: jobs.settings,
-      lora: recipe.student.lora,
-      updates,
-    };
-    const watch = async () => jobs.validation && (await validation(ctx, built, jobs.validation));
-    const distilled = await trainArm(ctx, {
-      ...base,
-      name: 'distilled',
-      title: `student${counted}`,
-      method: jobs.method,
-      config: jobs.methodConfig,
-      source,
-      probe: recipe.train.probe && i === 0 && jobs.columns !== undefined,
-      watch: await watch(),
-      depends: jobs.depends,
-    });
-    out.distilled.push({ seed, ...distilled });
-    if (!recipe.evaluate.baselines.withoutTeacher || !jobs.alone) continue;
-    const alone = await trainArm(ctx, {
-      ...base,
-      name: 'alone',
-      title: `without teacher${counted}`,
-      method: supervised,
-      config: supervised.config.parse({}),
-      source: sourceOfRows(jobs.alone),
-      watch: await watch(),
-      depends: jobs.depends,
-    });
-    out.alone.push({ seed, ...alone });
-  }
-  return out;
+  const shared = {
+    model: built.model as never,
+    start: built.start,
+    settings,
+    lora: ctx.recipe.student.lora,
+    updates: updatesFor(settings, source.size),
+    watch: async () => jobs.validation && validation(ctx, built, jobs.validation),
+    depends,
+  };
+  const distilled: ArmPlan = {
+    ...shared,
+    method: jobs.method,
+    config: jobs.methodConfig,
+    source,
+    probe: jobs.columns !== undefined,
+  };
+  const alone = (rows: TokenRows): ArmPlan => ({
+    ...shared,
+    method: supervised,
+    config: supervised.config.parse({}),
+    source: sourceOfRows(rows),
+  });
+  const given = jobs.alone;
+  return trainStudents(ctx, {
+    distilled: (named, probe) => trainPlanned(ctx, distilled, named, probe),
+    ...(given ? { alone: (named) => trainPlanned(ctx, alone(given), named) } : {}),
+  });
 }
 
 /** Loss per token on the validation rows. */

@@ -3,8 +3,7 @@ import type { Method } from '../methods/method.ts';
 import { rankingSection } from '../recipe/schema/data.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
 import { DecantError } from '../util/errors.ts';
-import type { RunOutcome } from './classify.ts';
-import type { RunContext } from './context.ts';
+import type { RunContext, RunOutcome } from './context.ts';
 import type { RankData } from './rank/collection.ts';
 import type { RunnerAbilities } from './settings-check.ts';
 

@@ -1,5 +1,5 @@
 import { measureLatency } from '../../evaluate/latency.ts';
-import type { ReportArm, ReportData } from '../../evaluate/report/data.ts';
+import type { ReportArm } from '../../evaluate/report/data.ts';
 import type { NDArray } from '../../graph/index.ts';
 import { denoising } from '../../methods/generative/denoising.ts';
 import type { Method } from '../../methods/method.ts';
@@ -7,9 +7,9 @@ import type { AnyModel } from '../../nn/model.ts';
 import { countParams } from '../../nn/params.ts';
 import { type TrainSettings, updatesFor } from '../../train/job.ts';
 import { DecantError } from '../../util/errors.ts';
-import type { RunOutcome } from '../classify.ts';
-import { curves, dataFacts, environment } from '../classify-report.ts';
-import type { RunContext } from '../context.ts';
+import { type Students, studentFacts, trainStudents } from '../arms.ts';
+import type { RunContext, RunOutcome } from '../context.ts';
+import { addFileSizes, reportOf, seedWarnings, unlabelledFacts } from '../report-parts.ts';
 import { paramsHash } from '../teacher.ts';
 import { drawModel, drawSamples, normalNoise, openDraw, openSampler } from './draw.ts';
 import { exportSampler } from './export.ts';
@@ -75,7 +75,7 @@ export async function runDiffusion(ctx: RunContext, method: Method, config: unkn
   });
 
   const settings = recipe.train as unknown as TrainSettings;
-  const students = await trainStudents(ctx, {
+  const students = await trainSamplers(ctx, {
     model,
     teacher,
     method,
@@ -118,13 +118,7 @@ export async function runDiffusion(ctx: RunContext, method: Method, config: unkn
     const samples: NDArray[] = [];
     for (const s of list) samples.push(drew(await drawSamples(ctx.engine, drawn, s.params, noise)));
     arms.push({
-      id: role,
-      role,
-      name: role === 'distilled' ? 'Student, distilled' : 'Student, no teacher',
-      about: String(recipe.student.architecture),
-      seeds: list.map((s) => s.seed),
-      parameters: countParams(model.params),
-      trainSeconds: list.reduce((s, t) => s + t.seconds, 0) / list.length,
+      ...studentFacts(ctx, role, list, model),
       samples,
       evaluations: m.calls!.evaluations(c),
     });
@@ -162,7 +156,6 @@ export async function runDiffusion(ctx: RunContext, method: Method, config: unkn
     { method: method.slug, evaluations: method.calls!.evaluations(config) },
     noise,
   );
-  const bytes = (path: string): number | undefined => exported.files.find((f) => f.path === path)?.bytes;
   const measured = [...arms, floor].map((a) => measuredArm(a, real, teacherSamples));
   await addLatency(ctx, measured, {
     sampler,
@@ -171,47 +164,24 @@ export async function runDiffusion(ctx: RunContext, method: Method, config: unkn
     noise,
   });
   await sampler.dispose();
-  Object.assign(measured.find((a) => a.role === 'distilled')!, {
-    bytes: bytes('onnx/model.onnx'),
-    int8Bytes: bytes('onnx/model_quantized.onnx'),
-  });
+  addFileSizes(measured, exported.files, ['distilled']);
   ctx.journal.event('data-read', { method: method.slug, rows: students.rowsRead });
   const features = data.report.columns?.features?.split(', ') ?? [];
-  const report: ReportData = {
-    version: 1,
-    title: recipe.name ?? ctx.folder.path.split('/').at(-1) ?? 'run',
-    task: recipe.task,
-    method: method.slug,
-    created: new Date().toISOString(),
+  const report = await reportOf(ctx, method, began, {
     metric: 'distance',
     metrics: [...sampleMetrics],
-    gold: { kind: 'all' },
     headline: sampleHeadline(measured, {
       steps: section.steps,
       rowsRead: students.rowsRead,
       floor: measured.at(-1),
     }),
     arms: measured,
-    comparisons: [],
-    curves: curves(ctx.folder.metrics),
-    reliability: [],
-    examples: [],
     samples: samplePanels([{ name: 'Test rows', samples: [real] }, ...arms], form, features),
-    data: withoutLabels(dataFacts(data)),
-    environment: await environment(ctx, (performance.now() - began) / 1000),
-    warnings:
-      recipe.seeds.length === 1
-        ? ['One seed: how much the result varies from training to training is unknown.']
-        : [],
-  };
+    data: unlabelledFacts(data),
+    warnings: seedWarnings(recipe),
+  });
   return { report, model: { folder: ctx.folder.model, ...exported }, askedOfTeacher: 0 };
 }
-
-/** Rows carry no labels here. */
-const withoutLabels = (facts: ReportData['data']): ReportData['data'] => ({
-  ...facts,
-  splits: facts.splits.map(({ labelled: _, ...split }) => split),
-});
 
 /** The recipe's teacher. Errors: `recipe` for any other than one that is trained in place. */
 function teacherOf(ctx: RunContext): TrainedTeacher {
@@ -243,49 +213,46 @@ interface StudentJobs {
 }
 
 /** Students by the method, and the same network trained on the data alone and drawn with as many evaluations. */
-async function trainStudents(ctx: RunContext, jobs: StudentJobs) {
-  const { recipe } = ctx;
+async function trainSamplers(ctx: RunContext, jobs: StudentJobs) {
   const { method, config } = jobs;
   const updates = updatesFor(jobs.settings, jobs.rows.shape[0]);
   const read = sampleSource(jobs.rows);
   // a data-free method is given batches that hold nothing but their size
   const source = method.calls!.data === 'rows' ? read : emptySource(jobs.rows.shape[0]);
   const aloneConfig = denoising.config.parse({ steps: method.calls!.evaluations(config) });
-  const list = () => [] as (Trained & { seed: number; seconds: number })[];
-  const out = { distilled: list(), alone: list(), aloneConfig, rowsRead: 0 };
-  const shared = { model: jobs.model, setting: jobs.setting, settings: jobs.settings, updates };
-  for (const [i, seed] of recipe.seeds.entries()) {
-    const counted = recipe.seeds.length > 1 ? ` ${i + 1}/${recipe.seeds.length}` : '';
-    const distilled = await trainGenerative(ctx, {
-      ...shared,
-      name: 'distilled',
-      title: `student${counted}`,
-      seed,
-      method,
-      config,
-      source,
-      teacher: jobs.teacher,
-      validation: jobs.validation,
-      probe: recipe.train.probe && i === 0,
-      depends: jobs.depends,
-    });
-    out.distilled.push({ seed, ...distilled });
-    out.rowsRead = read.read();
-    if (!recipe.evaluate.baselines.withoutTeacher) continue;
-    const alone = await trainGenerative(ctx, {
-      ...shared,
-      name: 'alone',
-      title: `without teacher${counted}`,
-      seed,
-      method: denoising,
-      config: aloneConfig,
-      source: sampleSource(jobs.rows),
-      validation: jobs.validation,
-      depends: jobs.depends,
-    });
-    out.alone.push({ seed, ...alone });
-  }
-  return out;
+  const shared = {
+    model: jobs.model,
+    setting: jobs.setting,
+    settings: jobs.settings,
+    updates,
+    validation: jobs.validation,
+    depends: jobs.depends,
+  };
+  let rowsRead = 0;
+  const students: Students<Trained & { seed: number; seconds: number }> = await trainStudents(ctx, {
+    async distilled(named, probe) {
+      const trained = await trainGenerative(ctx, {
+        ...shared,
+        ...named,
+        method,
+        config,
+        source,
+        teacher: jobs.teacher,
+        probe,
+      });
+      rowsRead = read.read();
+      return trained;
+    },
+    alone: (named) =>
+      trainGenerative(ctx, {
+        ...shared,
+        ...named,
+        method: denoising,
+        config: aloneConfig,
+        source: sampleSource(jobs.rows),
+      }),
+  });
+  return { ...students, aloneConfig, rowsRead };
 }
 
 interface ToTime {

@@ -7,16 +7,22 @@ import type { Method } from '../../methods/method.ts';
 import { contrastive } from '../../methods/ranking/contrastive.ts';
 import { SENTENCE } from '../../methods/ranking/embedding-kd.ts';
 import { createInference } from '../../nn/inference.ts';
-import { countParams, type Params } from '../../nn/params.ts';
+import type { Params } from '../../nn/params.ts';
 import { type TrainSettings, updatesFor } from '../../train/job.ts';
 import { DecantError } from '../../util/errors.ts';
 import { contentHash } from '../../util/node/hash.ts';
-import { trainArm } from '../arm.ts';
+import {
+  type ArmPlan,
+  type Students,
+  studentFacts,
+  studentRoles,
+  trainPlanned,
+  trainStudents,
+} from '../arms.ts';
 import type { ModelSettings } from '../build.ts';
-import type { RunOutcome } from '../classify.ts';
-import { curves, dataFacts, environment } from '../classify-report.ts';
-import type { RunContext } from '../context.ts';
+import type { RunContext, RunOutcome } from '../context.ts';
 import { exportParts, textInputs } from '../rank/export.ts';
+import { addFileSizes, intervalOptions, reportOf, seedWarnings, unlabelledFacts } from '../report-parts.ts';
 import { type BuiltEncoder, buildEncoder, embedTexts } from './encoder.ts';
 import { pairSource, pairsOf, type TextPair, textSource, textsIn } from './pairs.ts';
 import { type Reduction, reduceTo } from './reduce.ts';
@@ -66,8 +72,8 @@ export async function runEmbedding(
   const reduction = fitted(known.vectors, built.width);
   const vectors = reduction ? reduction.apply(known.vectors) : known.vectors;
 
-  const students = await trainStudents(ctx, built, { texts, vectors, pairs, method, methodConfig, teacher });
-  const options = { resamples: recipe.evaluate.bootstrap, level: recipe.evaluate.level };
+  const students = await trainEncoders(ctx, built, { texts, vectors, pairs, method, methodConfig, teacher });
+  const options = intervalOptions(recipe);
   const arms = await measureAll(ctx, built, bed, {
     students,
     teacher,
@@ -93,33 +99,17 @@ export async function runEmbedding(
     ],
     built.tokenizer,
   );
-  const bytesOf = (path: string): number | undefined => exported.files.find((f) => f.path === path)?.bytes;
-  for (const a of arms)
-    if (a.role === 'distilled' || a.role === 'alone')
-      Object.assign(a, {
-        bytes: bytesOf('onnx/model.onnx'),
-        int8Bytes: bytesOf('onnx/model_quantized.onnx'),
-      });
+  addFileSizes(arms, exported.files);
   const metrics = embedMetrics(bed);
-  const report: ReportData = {
-    version: 1,
-    title: recipe.name ?? ctx.folder.path.split('/').at(-1) ?? 'run',
-    task: recipe.task,
-    method: method.slug,
-    created: new Date().toISOString(),
+  const report = await reportOf(ctx, method, began, {
     metric: metrics[0].key,
     metrics,
-    gold: { kind: 'all' },
     headline: embedHeadline(bed, arms, options),
     arms: arms.map(({ scores: _, ...arm }) => arm),
     comparisons: embedComparisons(bed, arms, options),
-    curves: curves(ctx.folder.metrics),
-    reliability: [],
-    examples: [],
     data: facts(ctx, texts, bed),
-    environment: await environment(ctx, (performance.now() - began) / 1000),
     warnings: warnings(ctx, bed, reduction, built.width, known.vectors.shape[1]),
-  };
+  });
   return {
     report,
     model: { folder: ctx.folder.model, ...exported },
@@ -140,12 +130,6 @@ function fitted(vectors: NDArray, width: number): Reduction | undefined {
   return reduceTo(vectors, width);
 }
 
-interface Student {
-  readonly seed: number;
-  readonly params: Params<NDArray>;
-  readonly seconds: number;
-}
-
 interface Jobs {
   texts: readonly string[];
   vectors: NDArray;
@@ -156,47 +140,38 @@ interface Jobs {
 }
 
 /** The distilled student, and the same one trained on the pairs alone with as many updates, for every seed. */
-async function trainStudents(
-  ctx: RunContext,
-  built: BuiltEncoder,
-  jobs: Jobs,
-): Promise<{ distilled: Student[]; alone: Student[] }> {
-  const { recipe } = ctx;
-  const settings = recipe.train as unknown as TrainSettings;
+function trainEncoders(ctx: RunContext, built: BuiltEncoder, jobs: Jobs): Promise<Students> {
+  const settings = ctx.recipe.train as unknown as TrainSettings;
   const source = textSource(built, jobs.texts, jobs.vectors, settings.buckets);
-  const updates = updatesFor(settings, source.size);
-  const out = { distilled: [] as Student[], alone: [] as Student[] };
-  for (const [i, seed] of recipe.seeds.entries()) {
-    const counted = recipe.seeds.length > 1 ? ` ${i + 1}/${recipe.seeds.length}` : '';
-    const base = { seed, model: built.model, start: built.start, settings, updates };
-    const distilled = await trainArm(ctx, {
-      ...base,
-      name: 'distilled',
-      title: `student${counted}`,
-      method: jobs.method,
-      config: jobs.methodConfig,
-      source,
-      probe: recipe.train.probe && i === 0,
-      depends: contentHash([jobs.texts, jobs.teacher.id, built.tokenizer.files]),
-    });
-    out.distilled.push({ seed, ...distilled });
-    if (!recipe.evaluate.baselines.withoutTeacher || jobs.pairs.length < 2) continue;
-    const alone = await trainArm(ctx, {
-      ...base,
-      name: 'alone',
-      title: `without teacher${counted}`,
-      method: contrastive,
-      config: contrastive.config.parse({}),
-      source: pairSource(built, jobs.pairs, settings.buckets),
-      depends: contentHash(jobs.pairs),
-    });
-    out.alone.push({ seed, ...alone });
-  }
-  return out;
+  const shared = {
+    model: built.model,
+    start: built.start,
+    settings,
+    updates: updatesFor(settings, source.size),
+  };
+  const distilled: ArmPlan = {
+    ...shared,
+    method: jobs.method,
+    config: jobs.methodConfig,
+    source,
+    probe: true,
+    depends: contentHash([jobs.texts, jobs.teacher.id, built.tokenizer.files]),
+  };
+  const alone = (): ArmPlan => ({
+    ...shared,
+    method: contrastive,
+    config: contrastive.config.parse({}),
+    source: pairSource(built, jobs.pairs, settings.buckets),
+    depends: contentHash(jobs.pairs),
+  });
+  return trainStudents(ctx, {
+    distilled: (named, probe) => trainPlanned(ctx, distilled, named, probe),
+    ...(jobs.pairs.length < 2 ? {} : { alone: (named) => trainPlanned(ctx, alone(), named) }),
+  });
 }
 
 interface ToMeasure {
-  students: { distilled: Student[]; alone: Student[] };
+  students: Students;
   teacher: EmbedTeacher;
   onTest: NDArray;
   texts: readonly string[];
@@ -223,23 +198,14 @@ async function measureAll(
       scores: [taught],
     },
   ];
-  for (const [role, name] of [
-    ['distilled', 'Student, distilled'],
-    ['alone', 'Student, no teacher'],
-  ] as const) {
+  for (const role of studentRoles) {
     const list = m.students[role];
     if (list.length === 0) continue;
     const scores = [];
     for (const s of list)
       scores.push(embedScores(bed, await embedTexts(ctx.engine, built, s.params, bed.texts)));
     arms.push({
-      id: role,
-      role,
-      name,
-      about: String(ctx.recipe.student.architecture ?? ctx.recipe.student.from),
-      seeds: list.map((s) => s.seed),
-      parameters: countParams(built.model.params),
-      trainSeconds: list.reduce((s, x) => s + x.seconds, 0) / list.length,
+      ...studentFacts(ctx, role, list, built.model),
       latency: role === 'distilled' ? await latency(ctx, built, list[0].params, bed.texts) : undefined,
       values: embedValues(bed, scores, taught, m.options),
       scores,
@@ -301,11 +267,11 @@ async function latency(
 }
 
 function facts(ctx: RunContext, texts: readonly string[], bed: EmbedBed): ReportData['data'] {
-  const base = dataFacts(ctx.data);
+  const base = unlabelledFacts(ctx.data);
   return {
     ...base,
     splits: [
-      ...base.splits.map(({ labelled: _, ...split }) => split),
+      ...base.splits,
       { name: 'training texts', rows: texts.length, about: 'equal texts once' },
       { name: 'test texts', rows: bed.texts.length },
     ],
@@ -328,9 +294,7 @@ function warnings(
     out.push(
       'The test rows are single texts: how good the vectors are is unknown, only how like the teacher’s.',
     );
-  if (ctx.recipe.seeds.length === 1)
-    out.push('One seed: how much the result varies from training to training is unknown.');
-  return out;
+  return [...out, ...seedWarnings(ctx.recipe)];
 }
 
 const percent = (x: number): string => `${(100 * x).toFixed(1)} %`;

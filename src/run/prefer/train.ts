@@ -11,6 +11,7 @@ import { buildStep, initialState } from '../../train/step-graph.ts';
 import { DecantError } from '../../util/errors.ts';
 import { contentHash } from '../../util/node/hash.ts';
 import { trainArm } from '../arm.ts';
+import type { SeedOfRun } from '../arms.ts';
 import type { RunContext } from '../context.ts';
 import { paramsHash } from '../teacher.ts';
 import { preferenceFigures } from './figures.ts';
@@ -45,12 +46,22 @@ export async function tryLoss(recipe: Recipe, job: PreferenceJob): Promise<void>
   buildStep(objective, state, batch, options, 'gather');
 }
 
+export interface TrainedPolicy {
+  readonly params: Params<NDArray>;
+  readonly seconds: number;
+  /** Responses that were scored by teacher and reference, beside what the store had. */
+  readonly asked: number;
+  /** Identity of the student before. */
+  readonly startId: string;
+}
+
 /** Trains one policy on the preferences, relative to its reference. */
 export async function trainPolicy(
   ctx: RunContext,
   job: PreferenceJob,
-  { seed, start, first, title }: { seed: number; start: Params<NDArray>; first: boolean; title: string },
-): Promise<{ params: Params<NDArray>; seconds: number; asked: number; startId: string }> {
+  start: Params<NDArray>,
+  at: SeedOfRun,
+): Promise<TrainedPolicy> {
   const { recipe } = ctx;
   const { reference } = preferencesOf(recipe);
   const { teacher, built, rows } = job;
@@ -86,9 +97,7 @@ export async function trainPolicy(
           : await score('reference', startId, own, rows.flat),
   });
   const trained = await trainArm(ctx, {
-    name: 'distilled',
-    title,
-    seed,
+    ...at.arm('distilled', 'student'),
     model: policyOf(recipe, job),
     start: reference === 'moving' ? withMovingReference(start) : start,
     method: job.method,
@@ -96,7 +105,7 @@ export async function trainPolicy(
     settings: job.settings,
     source,
     // a reference that is the teacher reaches the loss by its own columns
-    probe: recipe.train.probe && first && teacher !== undefined && reference !== 'teacher',
+    probe: at.probe && teacher !== undefined && reference !== 'teacher',
     watch: job.validation && watchOn(ctx, job, referenceOf(recipe, job, start)),
     depends: [job.depends, startId, teacher?.id],
   });

@@ -3,16 +3,22 @@ import type { ReportData } from '../../evaluate/report/data.ts';
 import type { NDArray } from '../../graph/index.ts';
 import type { Method } from '../../methods/method.ts';
 import { ranknet } from '../../methods/ranking/ranknet.ts';
-import { countParams, type Params } from '../../nn/params.ts';
+import type { Params } from '../../nn/params.ts';
 import { rankingSection } from '../../recipe/schema/data.ts';
 import { type TrainSettings, updatesFor } from '../../train/job.ts';
 import { DecantError } from '../../util/errors.ts';
 import { contentHash } from '../../util/node/hash.ts';
-import { trainArm } from '../arm.ts';
+import {
+  type ArmPlan,
+  type Students,
+  studentFacts,
+  studentRoles,
+  trainPlanned,
+  trainStudents,
+} from '../arms.ts';
 import type { ModelSettings } from '../build.ts';
-import type { RunOutcome } from '../classify.ts';
-import { curves, dataFacts, environment } from '../classify-report.ts';
-import type { RunContext } from '../context.ts';
+import type { RunContext, RunOutcome } from '../context.ts';
+import { addFileSizes, intervalOptions, reportOf, seedWarnings, unlabelledFacts } from '../report-parts.ts';
 import { type BuiltRanker, buildRanker } from './build.ts';
 import type { RankData } from './collection.ts';
 import { exportRanker } from './export.ts';
@@ -78,33 +84,19 @@ export async function runRanking(
   );
   ctx.journal.event('signals', { rows: lists.length, asked: store.asked() });
 
-  const students = await trainStudents(ctx, built, { lists, knowledge, method, methodConfig, teacher });
-  const options = { resamples: recipe.evaluate.bootstrap, level: recipe.evaluate.level };
+  const students = await trainRankers(ctx, built, { lists, knowledge, method, methodConfig, teacher });
+  const options = intervalOptions(recipe);
   const arms = await measureAll(ctx, { built, bed, students, teacher, onTest, index, options });
   const [first] = students.distilled;
   const exported = await exportRanker(ctx, built, first.params, bed);
-  const bytesOf = (path: string): number | undefined => exported.files.find((f) => f.path === path)?.bytes;
-  for (const a of arms)
-    if (a.role === 'distilled' || a.role === 'alone')
-      Object.assign(a, {
-        bytes: bytesOf('onnx/model.onnx'),
-        int8Bytes: bytesOf('onnx/model_quantized.onnx'),
-      });
+  addFileSizes(arms, exported.files);
   const find = (role: string): MeasuredRanker => arms.find((a) => a.role === role)!;
-  const report: ReportData = {
-    version: 1,
-    title: recipe.name ?? ctx.folder.path.split('/').at(-1) ?? 'run',
-    task: recipe.task,
-    method: method.slug,
-    created: new Date().toISOString(),
+  const report = await reportOf(ctx, method, began, {
     metric: 'ndcg',
     metrics: rankMetrics(bed.depth),
-    gold: { kind: 'all' },
     headline: rankHeadline(arms, isDense(built.model), bed.depth, options),
     arms: arms.map(({ scores: _, ...arm }) => arm),
     comparisons: rankComparisons(arms, options),
-    curves: curves(ctx.folder.metrics),
-    reliability: [],
     examples: rankExamples(
       bed,
       find('teacher').scores[0],
@@ -112,21 +104,9 @@ export async function runRanking(
       recipe.evaluate.examples,
     ),
     data: facts(ctx, lists),
-    environment: await environment(ctx, (performance.now() - began) / 1000),
     warnings: warnings(ctx, lists),
-  };
+  });
   return { report, model: { folder: ctx.folder.model, ...exported }, askedOfTeacher: store.asked() };
-}
-
-interface Student {
-  readonly seed: number;
-  readonly params: Params<NDArray>;
-  readonly seconds: number;
-}
-
-interface Students {
-  readonly distilled: Student[];
-  readonly alone: Student[];
 }
 
 interface Jobs {
@@ -138,45 +118,37 @@ interface Jobs {
 }
 
 /** The distilled student and the same student on the labels alone, for every seed, with equal numbers of updates. */
-async function trainStudents(ctx: RunContext, built: BuiltRanker, jobs: Jobs): Promise<Students> {
-  const { recipe } = ctx;
-  const settings = recipe.train as unknown as TrainSettings;
+function trainRankers(ctx: RunContext, built: BuiltRanker, jobs: Jobs): Promise<Students> {
+  const settings = ctx.recipe.train as unknown as TrainSettings;
   const { documents } = (ctx.data as RankData).collection;
   const source = listSource(built, jobs.lists, documents, settings.buckets, jobs.knowledge);
   const labelled = jobs.lists.filter((l) => l.labelled);
-  const onLabels = labelled.length > 0 ? listSource(built, labelled, documents, settings.buckets) : undefined;
-  const updates = updatesFor(settings, source.size);
-  const depends = contentHash([jobs.lists, jobs.teacher.id, built.tokenizer.files]);
-  const out: Students = { distilled: [], alone: [] };
-  for (const [i, seed] of recipe.seeds.entries()) {
-    const counted = recipe.seeds.length > 1 ? ` ${i + 1}/${recipe.seeds.length}` : '';
-    const base = { seed, model: built.model, start: built.start, settings, updates };
-    const distilled = await trainArm(ctx, {
-      ...base,
-      name: 'distilled',
-      title: `student${counted}`,
-      method: jobs.method,
-      config: jobs.methodConfig,
-      source,
-      probe: recipe.train.probe && i === 0 && jobs.knowledge !== undefined,
-      watch: await validation(ctx, built),
-      depends,
-    });
-    out.distilled.push({ seed, ...distilled });
-    if (!recipe.evaluate.baselines.withoutTeacher || !onLabels) continue;
-    const alone = await trainArm(ctx, {
-      ...base,
-      name: 'alone',
-      title: `without teacher${counted}`,
-      method: ranknet,
-      config: ranknet.config.parse({}),
-      source: onLabels,
-      watch: await validation(ctx, built),
-      depends: contentHash(jobs.lists),
-    });
-    out.alone.push({ seed, ...alone });
-  }
-  return out;
+  const shared = {
+    model: built.model,
+    start: built.start,
+    settings,
+    updates: updatesFor(settings, source.size),
+    watch: () => validation(ctx, built),
+  };
+  const distilled: ArmPlan = {
+    ...shared,
+    method: jobs.method,
+    config: jobs.methodConfig,
+    source,
+    probe: jobs.knowledge !== undefined,
+    depends: contentHash([jobs.lists, jobs.teacher.id, built.tokenizer.files]),
+  };
+  const alone = (): ArmPlan => ({
+    ...shared,
+    method: ranknet,
+    config: ranknet.config.parse({}),
+    source: listSource(built, labelled, documents, settings.buckets),
+    depends: contentHash(jobs.lists),
+  });
+  return trainStudents(ctx, {
+    distilled: (named, probe) => trainPlanned(ctx, distilled, named, probe),
+    ...(labelled.length === 0 ? {} : { alone: (named) => trainPlanned(ctx, alone(), named) }),
+  });
 }
 
 /** nDCG@10 of re-ranking BM25's documents of the validation queries; what is watched is 1 - nDCG. */
@@ -256,23 +228,14 @@ async function measureAll(ctx: RunContext, m: ToMeasure): Promise<MeasuredRanker
       scores: [taught],
     },
   ];
-  for (const [role, name] of [
-    ['distilled', 'Student, distilled'],
-    ['alone', 'Student, no teacher'],
-  ] as const) {
+  for (const role of studentRoles) {
     const list = m.students[role];
     if (list.length === 0) continue;
     const scores: QueryScores[] = [];
     for (const s of list)
       scores.push(await measureStudent(ctx, built, s.params, bed, `test queries, ${role}, seed ${s.seed}`));
     arms.push({
-      id: role,
-      role,
-      name,
-      about: String(ctx.recipe.student.architecture ?? ctx.recipe.student.from),
-      seeds: list.map((s) => s.seed),
-      parameters: countParams(built.model.params),
-      trainSeconds: list.reduce((s, x) => s + x.seconds, 0) / list.length,
+      ...studentFacts(ctx, role, list, built.model),
       latency: role === 'distilled' ? await queryLatency(ctx, built, list[0].params, bed) : undefined,
       values: rankValues(scores, taught, options),
       scores,
@@ -299,13 +262,13 @@ async function measureAll(ctx: RunContext, m: ToMeasure): Promise<MeasuredRanker
 /** Rows of the data as read, and what was made of them. */
 function facts(ctx: RunContext, lists: readonly RankList[]): ReportData['data'] {
   const { collection } = ctx.data as RankData;
-  const base = dataFacts(ctx.data);
+  const base = unlabelledFacts(ctx.data);
   return {
     ...base,
     splits: [
-      ...base.splits.map(({ labelled: _, ...split }) => split),
+      ...base.splits,
       { name: 'documents', rows: collection.documents.length, about: 'the collection, equal texts once' },
-      { name: 'training queries', rows: collection.train.length },
+      { name: 'training queries', rows: new Set(lists.map((l) => l.query)).size },
       {
         name: 'training rows',
         rows: lists.length,
@@ -326,9 +289,7 @@ function warnings(ctx: RunContext, lists: readonly RankList[]): string[] {
     );
   if (collection.test.length < 100)
     out.push(`${collection.test.length} test queries are few: intervals are wide.`);
-  if (ctx.recipe.seeds.length === 1)
-    out.push('One seed: how much the result varies from training to training is unknown.');
   if (!lists.some((l) => l.labelled))
     out.push('No training row has a label: there is no student without a teacher.');
-  return out;
+  return [...out, ...seedWarnings(ctx.recipe)];
 }
