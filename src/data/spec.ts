@@ -28,6 +28,8 @@ export interface DataSpec {
   teacher?: SplitSpec;
   /** Rows with prompt, response and whether it is good, for a critic. */
   rated?: SplitSpec;
+  /** Training rows and pool are prompts, with responses or without, whatever the task: pairs are made of them in the run. */
+  prompts?: boolean;
   columns: ColumnMap;
   keep: string[];
   classes?: string[];

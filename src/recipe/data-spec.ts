@@ -6,9 +6,12 @@ type Split = Recipe['data']['train'];
 
 const splitSpec = (value: Split): SplitSpec => (typeof value === 'string' ? { source: value } : value);
 
+/** Steps after which rows are preference pairs. */
+const makesPairs = new Set(['prefer', 'pair']);
+
 /** The data section of a resolved recipe in the form that `prepareData` takes. */
 export function dataSpecOf(recipe: Recipe): DataSpec {
-  const { train, validation, test, unlabeled, teacher, rated, normalize, steps: _, ...rest } = recipe.data;
+  const { train, validation, test, unlabeled, teacher, rated, normalize, steps, ...rest } = recipe.data;
   const held = (value: Split | number | undefined): SplitSpec | number | undefined =>
     value === undefined || typeof value === 'number' ? value : splitSpec(value);
   return {
@@ -17,6 +20,7 @@ export function dataSpecOf(recipe: Recipe): DataSpec {
     train: splitSpec(train),
     validation: held(validation),
     test: held(test),
+    prompts: recipe.task === 'prefer' && steps.some(({ step }) => makesPairs.has(step as string)),
     unlabeled: unlabeled === undefined ? undefined : splitSpec(unlabeled),
     teacher: teacher === undefined ? undefined : splitSpec(teacher),
     rated: rated === undefined ? undefined : splitSpec(rated),

@@ -106,13 +106,21 @@ export async function openApiTeacher(
   }
 }
 
-/** A client with the run's store and ledger. */
-function runClient(ctx: RunContext): { client: ApiClient; ledger: Ledger; settings: ApiTeacherSettings } {
-  const settings = ctx.recipe.teacher as unknown as ApiTeacherSettings;
+/** Where an endpoint of a run is described, and which file its costs go to. */
+const ownSettings = (ctx: RunContext): ApiTeacherSettings =>
+  ctx.recipe.teacher as unknown as ApiTeacherSettings;
+const LEDGER = 'ledger.jsonl';
+
+/** A client with the run's store and a ledger. */
+function runClient(
+  ctx: RunContext,
+  settings: ApiTeacherSettings,
+  ledgerFile: string,
+): { client: ApiClient; ledger: Ledger } {
   const endpoint = endpointOf(settings, process.env);
   const prices =
     settings.prices === undefined ? undefined : readPrices(resolve(ctx.baseDir, settings.prices));
-  const ledger = openLedger(join(ctx.folder.path, 'ledger.jsonl'), {
+  const ledger = openLedger(join(ctx.folder.path, ledgerFile), {
     budget: settings.budget,
     price: priceOf(prices, settings.model),
     currency: prices?.currency,
@@ -127,7 +135,7 @@ function runClient(ctx: RunContext): { client: ApiClient; ledger: Ledger; settin
     timeout,
     retries,
   });
-  return { client, ledger, settings };
+  return { client, ledger };
 }
 
 /** Closes the ledger and writes its totals down. */
@@ -162,8 +170,10 @@ function schemaOf(given: ApiTeacherSettings['schema'], baseDir: string): JsonSch
 export async function runApiWriter(
   ctx: RunContext,
   { topk = false } = {},
+  settings = ownSettings(ctx),
+  ledgerFile = LEDGER,
 ): Promise<TextTeacher & { close(): Promise<void> }> {
-  const { client, ledger, settings } = runClient(ctx);
+  const { client, ledger } = runClient(ctx, settings, ledgerFile);
   const topLogprobs = settings.topLogprobs ?? (topk ? TOP_LOGPROBS : undefined);
   try {
     const capabilities = await probe(client, topLogprobs ?? 0);
@@ -189,8 +199,12 @@ export async function runApiWriter(
 }
 
 /** The API teacher of a run as one that gives a vector per text. Errors: `teacher` for an endpoint without embeddings. */
-export async function runApiEmbedder(ctx: RunContext): Promise<Teacher> {
-  const { client, ledger } = runClient(ctx);
+export async function runApiEmbedder(
+  ctx: RunContext,
+  settings = ownSettings(ctx),
+  ledgerFile = LEDGER,
+): Promise<Teacher> {
+  const { client, ledger } = runClient(ctx, settings, ledgerFile);
   try {
     const width = await probeEmbeddings(client);
     if (width === undefined)
@@ -210,10 +224,10 @@ export async function runApiEmbedder(ctx: RunContext): Promise<Teacher> {
 export async function runApiTeacher(
   ctx: RunContext,
   classes: readonly string[],
-  settings = ctx.recipe.teacher as unknown as ApiTeacherSettings,
-  ledgerFile = 'ledger.jsonl',
+  settings = ownSettings(ctx),
+  ledgerFile = LEDGER,
 ): Promise<Teacher> {
-  const { endpoint, classifier, capabilities, ledger, prices } = await openApiTeacher(settings, {
+  const { endpoint, classifier, capabilities, ledger } = await openApiTeacher(settings, {
     classes,
     store: ctx.signals,
     ledger: join(ctx.folder.path, ledgerFile),
@@ -238,10 +252,6 @@ export async function runApiTeacher(
   return {
     ...classifier,
     ...byBatch,
-    spent: () => {
-      const { requests, tokens, money } = ledger.totals();
-      return { requests, tokens, ...(prices ? { money, currency: prices.currency } : {}) };
-    },
     close: async () => {
       ctx.journal.event('teacher-cost', { ...ledger.totals(), unanswered: classifier.failed.length });
       ledger.close();

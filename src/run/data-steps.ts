@@ -16,9 +16,10 @@ import { dataSteps } from '../train/steps.ts';
 import { DecantError } from '../util/errors.ts';
 import { writeFileAtomic } from '../util/node/atomic.ts';
 import { contentHash } from '../util/node/hash.ts';
-import { runApiWriter } from './api-teacher.ts';
 import type { RunContext } from './context.ts';
+import { openRemoteWriter, writesRemotely } from './open-writer.ts';
 import { openStepJournal } from './step-journal.ts';
+import { openVectors } from './text-vectors.ts';
 
 /** Whether anything of this run rewrites the training rows. */
 export const rewritesRows = (ctx: Pick<RunContext, 'recipe'>, method: Method): boolean =>
@@ -29,16 +30,26 @@ export const asksTeacher = (ctx: Pick<RunContext, 'recipe'>, method: Method): bo
   method.curate !== undefined ||
   ctx.recipe.data.steps.some(({ step }) => dataSteps[step as string].needs.includes('teacher'));
 
+/** Whether steps work with what the student writes, so that they run anew in every round of its training. */
+export const onPolicy = ({ recipe }: Pick<RunContext, 'recipe'>): boolean =>
+  recipe.data.steps.some(({ step }) => dataSteps[step as string].needs.includes('student'));
+
 /** For tasks whose teacher is no writer: the run with its training rows after steps, which may ask a teacher behind an API. */
 export async function withCuratedRows(ctx: RunContext, method: Method, config: unknown): Promise<RunContext> {
   if (!rewritesRows(ctx, method)) return ctx;
-  const teacher =
-    ctx.recipe.teacher?.kind === 'api' && asksTeacher(ctx, method) ? await runApiWriter(ctx) : undefined;
+  const teacher = writesRemotely(ctx) && asksTeacher(ctx, method) ? await openRemoteWriter(ctx) : undefined;
   try {
     return await curatedRun(ctx, method, config, teacher);
   } finally {
     await teacher?.close();
   }
+}
+
+/** One round of on-policy training: the student as it is by then. */
+export interface StudentRound {
+  readonly student: TextTeacher;
+  /** For files and tables: "seed 1 round 2". */
+  readonly name: string;
 }
 
 /**
@@ -51,8 +62,10 @@ export async function curatedRun(
   method: Method,
   config: unknown,
   teacher: TextTeacher | undefined,
+  round?: StudentRound,
 ): Promise<RunContext> {
   const { recipe, data, folder } = ctx;
+  const suffix = round ? `-${round.name.replaceAll(' ', '-')}` : '';
   if (!data.splits.train.items)
     throw new DecantError('recipe', 'steps over rows need them in memory', {
       at: 'data.streaming',
@@ -62,17 +75,19 @@ export async function curatedRun(
   const given: readonly TextRecord[] = data.splits.train.items;
   const held = [...(data.splits.validation?.items ?? []), ...(data.splits.test?.items ?? [])];
   const context: StepContext = {
-    seed: recipe.data.seed,
+    seed: round ? `${recipe.data.seed}/${round.name}` : recipe.data.seed,
     held,
     given,
     pool: data.splits.unlabeled?.items ?? [],
     rated: data.splits.rated?.items ?? [],
     teacher,
+    student: round?.student,
     engine: ctx.engine,
   };
   const journal = openStepJournal(folder.steps, { artifacts: folder.artifacts, root: folder.path });
   const done: ReportStep[] = [];
   const aside: string[] = [];
+  const opened: { close(): Promise<void> }[] = [];
   // inputs of a step, hashed once
   const hashes = new Map<unknown, string>();
   const hashOf = (rows: readonly TextRecord[]): string => {
@@ -92,6 +107,9 @@ export async function curatedRun(
       });
     const parsed = optionsOf(step, options, at);
     requireNeeds(step, context, at);
+    const source = step.vectors?.(parsed as never);
+    const vectors = source === undefined ? undefined : await openVectors(ctx, source);
+    if (vectors) opened.push(vectors);
     const task = ctx.progress.task(`step ${step.name}`, rows.length, 'rows');
     const result = (await journal.step<StepResult>({
       name: `data/${step.name}`,
@@ -101,6 +119,8 @@ export async function curatedRun(
         rows: hashOf(rows),
         seed: context.seed,
         ...(step.needs.includes('teacher') ? { teacher: teacher!.id } : {}),
+        ...(step.needs.includes('student') ? { student: context.student!.id } : {}),
+        ...(vectors ? { vectors: vectors.id } : {}),
         ...Object.fromEntries(
           (['held', 'given', 'pool', 'rated'] as const)
             .filter((n) => step.needs.includes(n))
@@ -110,6 +130,7 @@ export async function curatedRun(
       run: () =>
         step.run(rows, parsed as never, {
           ...context,
+          vectors,
           onProgress: (n, of) => {
             task.update({ done: Math.round((rows.length * n) / of) });
             if (ctx.stopRequested() && n < of)
@@ -122,7 +143,7 @@ export async function curatedRun(
     task.finish();
     for (const r of result.removed) aside.push(asideLine(step.name, r));
     done.push({
-      name: step.name,
+      name: round ? `${step.name}, ${round.name}` : step.name,
       before: rows.length,
       after: result.kept.length,
       removed: result.removed.length,
@@ -143,20 +164,27 @@ export async function curatedRun(
       };
       rows = await method.curate(curation, config);
     }
-    if (rows.length === 0)
+    if (rows.length === 0) {
+      // later steps had nothing to look at
+      const last = done.find((d) => d.after === 0);
       throw new DecantError('data', 'no training row is left', {
-        at: done.at(-1)?.name ?? 'data.steps',
-        seen: Object.entries(done.at(-1)?.reasons ?? {})
+        at: last?.name ?? 'data.steps',
+        seen: Object.entries(last?.reasons ?? {})
           .map(([r, n]) => `${n}: ${r}`)
           .join('; '),
         fix: `look into ${folder.putAside}`,
       });
-    writeFileAtomic(`${folder.path}/curated-rows.jsonl`, rows.map((r) => `${JSON.stringify(r)}\n`).join(''));
+    }
+    writeFileAtomic(
+      `${folder.path}/curated-rows${suffix}.jsonl`,
+      rows.map((r) => `${JSON.stringify(r)}\n`).join(''),
+    );
     return {
       ...ctx,
       data: { ...data, splits: { ...data.splits, train: heldSet([...rows]) }, steps: done },
     };
   } finally {
+    for (const { close } of opened) await close();
     journal.close();
     appendAside(folder.putAside, aside);
   }
@@ -174,8 +202,18 @@ function requireNeeds(step: DataStep, context: StepContext, at: string): void {
     throw new DecantError('recipe', `the step ${step.name} asks a teacher that writes text`, {
       at,
       seen: 'a teacher without text',
-      allowed: 'teacher.kind: api; for task generate also trained or folder',
+      allowed: 'teacher.kind: api or several; for task generate also trained or folder',
     });
+  if (step.needs.includes('student') && !context.student)
+    throw new DecantError(
+      'recipe',
+      `the step ${step.name} asks the student, which is trained in one go here`,
+      {
+        at,
+        allowed: 'task prefer, which goes in rounds (prefer.rounds)',
+        fix: 'take task prefer, or the step write',
+      },
+    );
 }
 
 const asideLine = (step: string, { record, reason }: Removed): string =>

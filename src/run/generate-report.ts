@@ -74,6 +74,8 @@ interface Options {
 interface Scoring extends Options {
   /** What losses are counted by: tokens, or bytes where teacher and student have different tokens. */
   unit: 'token' | 'byte';
+  /** Whether the recipe names a teacher. */
+  taught: boolean;
 }
 
 /** Figures of an arm over seeds; the interval of the perplexity by resampling test rows. */
@@ -138,7 +140,7 @@ export function writerComparisons(arms: readonly MeasuredWriter[], scoring: Scor
 
 /** What came out, in one plain sentence; the gap is measured in nats per token, or in bits per byte. */
 export function writerHeadline(arms: readonly MeasuredWriter[], scoring: Scoring): ReportData['headline'] {
-  const { unit } = scoring;
+  const { unit, taught } = scoring;
   const find = (role: ReportArm['role']): MeasuredWriter | undefined => arms.find((a) => a.role === role);
   const [teacher, distilled, alone] = [find('teacher'), find('distilled')!, find('alone')];
   const show = (a: MeasuredWriter): string =>
@@ -155,7 +157,7 @@ export function writerHeadline(arms: readonly MeasuredWriter[], scoring: Scoring
     : '';
   const first = teacher
     ? `The student ${reached}${size} (teacher ${show(teacher)})${names}.`
-    : `The student ${reached}; of its teacher only texts are known.`;
+    : `The student ${reached}${taught ? '; of its teacher only texts are known' : ', without a teacher'}.`;
   if (!alone) return { sentence: first };
   const of = (a: MeasuredWriter): Float64Array[] => perUnit(a, unit);
   const d = pairedBootstrap(of(distilled), of(alone), scoring);

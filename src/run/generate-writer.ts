@@ -1,27 +1,20 @@
-import * as ort from 'onnxruntime-node';
-import type { TextTeacher } from '../data/steps/step.ts';
-import { decoderOnnx } from '../export/decoder.ts';
-import { openDecoderSession } from '../generate/session.ts';
 import { methods } from '../methods/index.ts';
 import { learnsFromText, type Method } from '../methods/method.ts';
-import { localTextTeacher } from '../teachers/local-text.ts';
 import type { Reading } from '../train/counterpart.ts';
-import { beginToken } from '../train/language.ts';
 import { DecantError } from '../util/errors.ts';
 import { learnsFromTopK } from './api-knowledge.ts';
-import { runApiWriter } from './api-teacher.ts';
 import type { RunContext } from './context.ts';
 import { asksTeacher, curatedRun, rewritesRows } from './data-steps.ts';
 import { type LanguageTeacher, languageTeacher } from './generate-teacher.ts';
-
-type Writer = TextTeacher & { close(): Promise<void> };
+import { modelWriter, type Writer } from './model-writer.ts';
+import { openRemoteWriter, writesRemotely } from './open-writer.ts';
 
 /** What a run has of its teacher. */
 export interface OpenedTeacher {
-  /** Absent where it is behind an API and text is all that is wanted of it. */
+  /** Absent where it is behind an API, and where the recipe has none. */
   readonly teacher: LanguageTeacher | undefined;
   /** The teacher as one that writes, opened when steps ask for it. */
-  readonly writer: () => Promise<Writer>;
+  readonly writer: () => Promise<Writer | undefined>;
 }
 
 /** The recipe's teacher: with its weights, or behind an API for methods that learn from its texts or from none. */
@@ -30,12 +23,14 @@ export async function openLanguageTeacher(
   student: Reading,
   method: Method,
 ): Promise<OpenedTeacher> {
-  if (ctx.recipe.teacher?.kind === 'api') {
+  if (writesRemotely(ctx)) {
     const topk = requireWriting(ctx, method);
-    return { teacher: undefined, writer: () => runApiWriter(ctx, { topk }) };
+    return { teacher: undefined, writer: () => openRemoteWriter(ctx, { topk }) };
   }
+  if (!ctx.recipe.teacher && method.needs.signals.length === 0)
+    return { teacher: undefined, writer: async () => undefined };
   const teacher = await languageTeacher(ctx, student, method);
-  return { teacher, writer: () => localWriter(teacher) };
+  return { teacher, writer: () => modelWriter(teacher) };
 }
 
 /**
@@ -66,14 +61,6 @@ function requireWriting(ctx: RunContext, method: Method): boolean {
       },
     );
   return !textIsEnough;
-}
-
-async function localWriter({ name, id, model, params, tokenizer }: LanguageTeacher): Promise<Writer> {
-  const session = await openDecoderSession(ort as never, decoderOnnx({ model, params, lastOnly: true }), {
-    contextLength: model.maxLength,
-  });
-  const teacher = localTextTeacher({ name, id, session, tokenizer, begin: beginToken(tokenizer) });
-  return { ...teacher, close: () => session.close() };
 }
 
 /** The run with its training rows after steps; the run as it is when there are none. */

@@ -12,7 +12,6 @@ import { contentHash } from '../util/node/hash.ts';
 import { apiKnowledge } from './api-knowledge.ts';
 import { type ArmPlan, type Students, trainPlanned, trainStudents } from './arms.ts';
 import type { ModelSettings } from './build.ts';
-import { costOf } from './classify-knowledge.ts';
 import type { RunContext, RunOutcome } from './context.ts';
 import { rewritesRows } from './data-steps.ts';
 import { type BuiltDecoder, buildDecoder, decoderTokenizer, usualRowLength } from './decoder.ts';
@@ -68,13 +67,14 @@ export async function runGeneration(
 
   // a method without signals, over rows that steps have made, has had all it wants of the teacher
   const served = data.steps !== undefined && method.needs.signals.length === 0;
-  const knowledge: TeacherKnowledge = served
-    ? { asked: 0 }
-    : teacher
-      ? await teacherKnowledge(ctx, teacher, asTeacherReads(rows, train), method)
-      : learnsFromText(method.needs)
-        ? { asked: 0 }
-        : await apiKnowledge(ctx, rows, train, tokenizer);
+  const knowledge: TeacherKnowledge =
+    served || !recipe.teacher
+      ? { asked: 0 }
+      : teacher
+        ? await teacherKnowledge(ctx, teacher, asTeacherReads(rows, train), method)
+        : learnsFromText(method.needs)
+          ? { asked: 0 }
+          : await apiKnowledge(ctx, rows, train, tokenizer);
   ctx.journal.event('signals', { rows: rows.size, asked: knowledge.asked });
 
   if (settings.packing && !shared && knowledge.columns)
@@ -96,12 +96,16 @@ export async function runGeneration(
       maxLength,
       ...(data.steps ? [rows.rows.map((r) => r.ids)] : []),
     ]),
-    alone: data.steps ? answered(seen, rowsOf) : rows,
+    alone: !recipe.teacher ? undefined : data.steps ? answered(seen, rowsOf) : rows,
     validation: data.splits.validation?.items?.length ? rowsOf(data.splits.validation.items) : undefined,
   });
   const first = students.distilled[0];
   const options = intervalOptions(recipe);
-  const scoring = { ...options, unit: shared ? ('token' as const) : ('byte' as const) };
+  const scoring = {
+    ...options,
+    unit: shared ? ('token' as const) : ('byte' as const),
+    taught: recipe.teacher !== undefined,
+  };
   const measured = await measureWriters(ctx, {
     teacher,
     students,
@@ -129,7 +133,6 @@ export async function runGeneration(
     }),
     data: unlabelledFacts(data),
     environment: [...(knowledge.facts ?? [])],
-    cost: costOf({}),
     warnings: [
       ...(knowledge.warnings ?? []),
       ...seedWarnings(recipe),

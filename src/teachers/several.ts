@@ -13,24 +13,22 @@ export interface SeveralMember {
 }
 
 /**
- * Several teachers as one. Without `by` all answer every row; with it those whose `for` lists the row's value of the
- * column, else those without `for`. Logits are log Σ w·p over the members that answer, w summing to 1. Errors: `recipe`
- * for a column that rows do not carry, `data` for a value that nobody answers.
+ * The members that answer a row: without `by` all; with it those whose `for` lists the row's value of the column, else
+ * those without `for`. Errors: `recipe` for a column that rows do not carry, `data` for a value that nobody answers.
  */
-export function severalTeachers(
-  members: readonly SeveralMember[],
-  { by, classes }: { by?: string; classes: readonly string[] },
-): Teacher {
+export function answeredBy<M extends { readonly for?: readonly string[] }>(
+  members: readonly M[],
+  by: string | undefined,
+): (e: Example) => readonly M[] {
   const listed = members.findIndex((m) => m.for !== undefined);
   if (by === undefined && listed >= 0)
     throw new DecantError('recipe', 'a teacher is meant for some rows, and no column says which', {
       at: `teacher.members.${listed}.for`,
       fix: 'name the column in teacher.by',
     });
-  const domainOf = (e: Example): string | undefined => (by === undefined ? undefined : e.meta?.[by]);
-  const answering = (e: Example): readonly SeveralMember[] => {
+  return (e) => {
     if (by === undefined) return members;
-    const value = domainOf(e);
+    const value = e.meta?.[by];
     if (value === undefined)
       throw new DecantError('recipe', 'the rows do not carry the column that chooses their teacher', {
         at: 'teacher.by',
@@ -49,6 +47,17 @@ export function severalTeachers(
       });
     return found;
   };
+}
+
+/**
+ * Several teachers as one, each row answered by those of {@link answeredBy}. Logits are log Σ w·p over the members that
+ * answer, w summing to 1.
+ */
+export function severalTeachers(
+  members: readonly SeveralMember[],
+  { by, classes }: { by?: string; classes: readonly string[] },
+): Teacher {
+  const answering = answeredBy(members, by);
   const spending = members.filter((m) => m.teacher.spent);
   return {
     name: members.map((m) => m.teacher.name).join(' + '),
@@ -59,7 +68,7 @@ export function severalTeachers(
     ...(members.every((m) => m.teacher.parameters !== undefined)
       ? { parameters: members.reduce((n, m) => n + m.teacher.parameters!, 0) }
       : {}),
-    keyOf: (e) => (by === undefined ? exampleKey(e) : { input: exampleKey(e), [by]: domainOf(e) ?? '' }),
+    keyOf: (e) => (by === undefined ? exampleKey(e) : { input: exampleKey(e), [by]: e.meta?.[by] ?? '' }),
     async logits(examples) {
       const who = examples.map(answering);
       const sum = new Float64Array(examples.length * classes.length);

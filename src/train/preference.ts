@@ -33,8 +33,9 @@ export function responsesOfExample(e: Example): { responses: string[]; scores: n
   return { responses: [], scores: [] };
 }
 
-/** The responses worth imitating: chosen, best by score, or good. */
+/** The responses worth imitating: chosen, best by score, good, or the only one of a row without ratings. */
 export function goodResponse(e: Example): string | undefined {
+  if (e.response !== undefined && e.good === undefined && e.chosen === undefined) return e.response;
   const { responses, scores } = responsesOfExample(e);
   if (responses.length === 1) return scores[0] > 0 ? responses[0] : undefined;
   return responses[scores.indexOf(Math.max(...scores))];

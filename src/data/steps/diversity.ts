@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { longestCommonSubsequence } from '../../evaluate/rouge.ts';
 import { fitTfidf, transformTfidf } from '../../evaluate/tfidf.ts';
+import { DecantError } from '../../util/errors.ts';
 import { field, textFor } from './fields.ts';
 import { defineStep, type Removed, removing, type TextRecord } from './step.ts';
 
@@ -135,37 +136,100 @@ function tfidfDistances(texts: readonly string[]): (from: number) => Float64Arra
   };
 }
 
+/** Vectors of unit length; those of length 0 stay. */
+const unit = (v: Float32Array): Float32Array => {
+  const length = Math.sqrt(v.reduce((sum, x) => sum + x * x, 0));
+  return length === 0 ? v : v.map((x) => x / length);
+};
+
+/** Cosine of every vector with the nearest kept before it, and whether it is kept (below the threshold). */
+export function novelVectors(
+  vectors: readonly Float32Array[],
+  threshold: number,
+): { similarity: number; kept: boolean }[] {
+  const known: Float32Array[] = [];
+  return vectors.map(unit).map((v) => {
+    let similarity = known.length === 0 ? 0 : -1;
+    for (const k of known) similarity = Math.max(similarity, 1 - distance2(v, k) / 2);
+    const kept = similarity < threshold;
+    if (kept) known.push(v);
+    return { similarity, kept };
+  });
+}
+
+const source = z
+  .union([
+    z.string().min(1),
+    z.strictObject({
+      provider: z.string().optional(),
+      baseURL: z.url().optional(),
+      model: z.string().min(1),
+      keyEnv: z.string().optional(),
+      budget: z
+        .strictObject({
+          money: z.number().positive().optional(),
+          tokens: z.int().positive().optional(),
+        })
+        .optional(),
+      prices: z.string().optional(),
+    }),
+  ])
+  .optional()
+  .describe(
+    'embedding: folder of a sentence encoder, or an endpoint { provider or baseURL, model, keyEnv, budget, prices }',
+  );
+
 /** Keeps rows that differ from those kept before, or the most different ones. */
 export const diversityStep = defineStep({
   name: 'diversity',
-  about: 'keep rows that differ from those kept before (words), or the most different ones (vectors)',
+  about:
+    'keep rows that differ from those kept before (words or vectors), or the most different ones (vectors)',
   options: z.strictObject({
     field: field.default('prompt'),
     measure: z
-      .enum(['rouge-l', 'bleu-2', 'tfidf'])
+      .enum(['rouge-l', 'bleu-2', 'tfidf', 'embedding'])
       .default('rouge-l')
-      .describe('ROUGE-L as in Self-Instruct, BLEU-2 ("soft unique"), or k-center over TF-IDF vectors'),
+      .describe(
+        'ROUGE-L as in Self-Instruct, BLEU-2 ("soft unique"), TF-IDF vectors, or vectors of a sentence encoder',
+      ),
     threshold: z
       .number()
       .positive()
       .max(1)
       .default(0.7)
-      .describe('largest similarity with a row kept before (rouge-l 0.7, bleu-2 0.5); unused by tfidf'),
+      .describe(
+        'largest similarity with a row kept before (rouge-l 0.7, bleu-2 0.5; the cosine for embedding, when keep is absent)',
+      ),
     keep: z
       .int()
       .positive()
       .optional()
-      .describe('tfidf: this many rows, each the farthest from those chosen'),
+      .describe('tfidf, embedding: this many rows, each the farthest from those chosen (k-center)'),
+    embedder: source,
   }),
-  version: 1,
+  version: 2,
   needs: [],
-  run: (records, { field: name, measure, threshold, keep }) => {
+  vectors: ({ measure, embedder }) => (measure === 'embedding' ? embedder : undefined),
+  async run(records, { field: name, measure, threshold, keep }, context) {
     const texts = records.map((r) => textFor(r, name, 'diversity'));
-    if (measure === 'tfidf') {
-      const chosen = new Set(farthestFirst(texts.length, tfidfDistances(texts), keep ?? texts.length));
+    if (measure === 'embedding' && !context.vectors)
+      throw new DecantError('recipe', 'no encoder is named for the vectors', {
+        at: 'diversity.embedder',
+        fix: 'name a folder, or an endpoint: embedder: { baseURL: …, model: … }',
+      });
+    const vectors = measure === 'embedding' ? (await context.vectors!.embed(texts)).map(unit) : [];
+    if (measure === 'tfidf' || (measure === 'embedding' && keep !== undefined)) {
+      const from =
+        measure === 'tfidf'
+          ? tfidfDistances(texts)
+          : (i: number) => Float64Array.from(vectors, (v) => distance2(v, vectors[i]));
+      const chosen = new Set(farthestFirst(texts.length, from, keep ?? texts.length));
       return removing(records, (_, i) => (chosen.has(i) ? undefined : 'nearer to a chosen row than others'));
     }
-    const judged = noveltyFilter([], texts, { threshold, measure });
+    const judged =
+      measure === 'embedding'
+        ? novelVectors(vectors, threshold)
+        : noveltyFilter([], texts, { threshold, measure: measure as 'rouge-l' | 'bleu-2' });
     const kept: TextRecord[] = [];
     const removed: Removed[] = [];
     records.forEach((record, i) => {

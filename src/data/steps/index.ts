@@ -3,6 +3,7 @@
 import { diversityStep } from './diversity.ts';
 import { decontaminateStep, duplicatesStep } from './duplicates.ts';
 import { lengthStep, patternStep } from './length.ts';
+import { pairStep } from './pair.ts';
 import { bestStep, difficultyStep } from './pick.ts';
 import type { DataStep } from './step.ts';
 import { verifyStep } from './verify.ts';
@@ -17,5 +18,6 @@ export const pureSteps: readonly DataStep[] = [
   verifyStep,
   voteStep,
   bestStep,
+  pairStep,
   difficultyStep,
 ];

@@ -35,6 +35,8 @@ export interface WriteOptions {
   /** Texts that end an answer; they are cut off. */
   readonly stop?: readonly string[];
   readonly seed?: number | string;
+  /** The rows that the prompts were made of, where there is one for each: several teachers are chosen by it. */
+  readonly rows?: readonly TextRecord[];
 }
 
 /** One text that a teacher wrote. */
@@ -46,6 +48,8 @@ export interface Written {
   readonly finished: boolean;
   /** Key of the whole answer in the store of a teacher that keeps its answers. */
   readonly answer?: string;
+  /** Identity of the one that wrote it, where the teacher is several. */
+  readonly by?: string;
 }
 
 /** Anything that continues text: a local language model, or a model behind an API. */
@@ -55,6 +59,26 @@ export interface TextTeacher {
   readonly id: string;
   /** Texts per prompt, in order; a prompt without a usable answer has none. */
   write(prompts: readonly string[], options: WriteOptions): Promise<readonly (readonly Written[])[]>;
+}
+
+/** Where vectors come from: a model folder, or an endpoint. */
+export type VectorSource =
+  | string
+  | {
+      readonly provider?: string;
+      readonly baseURL?: string;
+      readonly model: string;
+      readonly keyEnv?: string;
+      readonly budget?: { readonly money?: number; readonly tokens?: number };
+      readonly prices?: string;
+    };
+
+/** A sentence encoder: a local folder, or an endpoint with embeddings. */
+export interface TextVectors {
+  /** Content hash of everything its vectors depend on beside the text. */
+  readonly id: string;
+  /** One vector per text, in order. */
+  embed(texts: readonly string[]): Promise<readonly Float32Array[]>;
 }
 
 /** What a step may use beside rows and options. */
@@ -70,6 +94,10 @@ export interface StepContext {
   readonly rated: readonly TextRecord[];
   /** Absent when the recipe's teacher writes no text. */
   readonly teacher?: TextTeacher;
+  /** The student as it is by now, where the run goes in rounds. */
+  readonly student?: TextTeacher;
+  /** Gives vectors of texts, kept by their content. */
+  readonly vectors?: TextVectors;
   /** Trains what a step learns (a critic). */
   readonly engine?: Engine;
   readonly onProgress?: (done: number, of: number) => void;
@@ -97,7 +125,9 @@ export interface DataStep<O = any> {
   /** Raised when the code changes what comes out: stored results of other versions are not used. */
   readonly version: number;
   /** Parts of the context that the result depends on; without a teacher that is needed nothing is begun. */
-  readonly needs: readonly ('teacher' | 'held' | 'given' | 'pool' | 'rated' | 'engine')[];
+  readonly needs: readonly ('teacher' | 'student' | 'held' | 'given' | 'pool' | 'rated' | 'engine')[];
+  /** The encoder whose vectors the step wants with these options. */
+  readonly vectors?: (options: O) => VectorSource | undefined;
   run(records: readonly TextRecord[], options: O, context: StepContext): StepResult | Promise<StepResult>;
 }
 

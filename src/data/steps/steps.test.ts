@@ -30,13 +30,15 @@ describe('every pure step', () => {
           best: { by: 'logp', share: 0.5 },
           difficulty: { by: 'logp', min: -2 },
           vote: { answer: 'whole', agreement: 0.1 },
+          pair: { by: 'logp' },
         }[name] ?? {};
       expect(step.options.safeParse({ ...options, nonsense: 1 }).success).toBe(false);
       const given = rows('a cat', 'a dog', 'b', 'a cat').map((r, i) => ({ ...r, facts: { logp: -i } }));
       const before = JSON.stringify(given);
       const { kept: k, removed } = await run(name, options, given);
       expect(JSON.stringify(given)).toBe(before);
-      expect(k.length + removed.length).toBe(4);
+      // two rows make a pair
+      expect(name === 'pair' ? 2 * k.length : k.length + removed.length).toBe(name === 'pair' ? 2 : 4);
       const lines = k.map((r) => r.line);
       expect(lines).toEqual([...lines].sort());
       expect(removed.every((r) => r.reason.length > 3)).toBe(true);
@@ -136,6 +138,61 @@ describe('diversity', () => {
       rows('red apple', 'red apple pie', 'deep blue sea'),
     );
     expect(kept(r)).toEqual(['red apple', 'deep blue sea']);
+  });
+});
+
+describe('diversity by vectors', () => {
+  const given = rows('north', 'north again', 'east', 'south-east');
+  const places: Record<string, number[]> = {
+    north: [0, 2],
+    'north again': [0.1, 3],
+    east: [1, 0],
+    'south-east': [4, -4],
+  };
+  const asked: string[] = [];
+  const vectors = {
+    id: 'compass',
+    embed: async (texts: readonly string[]) => {
+      asked.push(...texts);
+      return texts.map((t) => Float32Array.from(places[t]));
+    },
+  };
+  const by = { field: 'response', measure: 'embedding', embedder: 'encoder' };
+  it('keeps what points elsewhere, whatever its length', async () => {
+    const r = await run('diversity', { ...by, threshold: 0.95 }, given, { vectors });
+    expect(kept(r)).toEqual(['north', 'east', 'south-east']);
+    expect(r.removed.map((x) => x.reason)).toEqual([expect.stringMatching(/embedding 1.00 with a row/)]);
+    expect(r.kept[2].facts!.similarity).toBeCloseTo(Math.SQRT1_2, 5);
+    expect(asked).toEqual(given.map((g) => g.response));
+  });
+  it('keeps the farthest, and says when no encoder is named', async () => {
+    expect(kept(await run('diversity', { ...by, keep: 2 }, given, { vectors }))).toEqual([
+      'north',
+      'south-east',
+    ]);
+    await expect(run('diversity', { field: 'response', measure: 'embedding' }, given)).rejects.toThrow(
+      /embedder/,
+    );
+  });
+});
+
+describe('pairs', () => {
+  const scored = (...scores: number[]) =>
+    rows(...scores.map((_, i) => `answer ${i}`)).map((r, i) => ({ ...r, facts: { score: scores[i] } }));
+  it('set the best against the worst, the second best against the second worst', async () => {
+    const r = await run('pair', { pairs: 3 }, scored(3, 1, 5, 4, 2));
+    expect(r.kept.map((k) => [k.chosen, k.rejected, k.facts!.difference])).toEqual([
+      ['answer 2', 'answer 1', 4],
+      ['answer 3', 'answer 4', 2],
+    ]);
+    expect(r.kept[0].response).toBeUndefined();
+  });
+  it('leave out what is equal, alone, or differs by too little', async () => {
+    expect((await run('pair', {}, scored(2, 2))).removed[0].reason).toMatch(/differs by 0/);
+    expect((await run('pair', {}, scored(2))).removed[0].reason).toMatch(/nothing to compare/);
+    expect((await run('pair', { margin: 1 }, scored(2, 1))).kept).toEqual([]);
+    const twice = scored(2, 1).map((r) => ({ ...r, response: 'the same' }));
+    expect((await run('pair', {}, twice)).kept).toEqual([]);
   });
 });
 

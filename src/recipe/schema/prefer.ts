@@ -9,6 +9,20 @@ export const preferSection = z
       .describe(
         'supervised training of the student on the better responses before preferences; none when absent',
       ),
+    rounds: z
+      .int()
+      .positive()
+      .default(1)
+      .describe(
+        'with the step sample: how often the student answers, is judged, and learns from the pairs (train, in every round)',
+      ),
+    judged: z
+      .int()
+      .nonnegative()
+      .default(200)
+      .describe(
+        'with the step sample: test prompts whose answers are judged before and after, for the report',
+      ),
     reference: z
       .enum(['start', 'teacher', 'moving'])
       .default('start')

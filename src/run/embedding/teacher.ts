@@ -86,12 +86,16 @@ export async function openEmbedTeacher(
     const built = await encoderOfFolder(path, settings, info);
     return own(ctx, built, built.start!, `${built.model.architecture} of ${basename(path)}`);
   }
-  const file = join(folder, 'onnx/model.onnx');
+  return onnxEmbedder(folder);
+}
+
+/** The ONNX file of a sentence encoder's folder as a teacher of vectors. */
+export async function onnxEmbedder(folder: string): Promise<Teacher> {
   const embedder = await openEmbedder(folder);
   return {
     ...defineTeacher({
       name: `ONNX model of ${basename(folder)}`,
-      id: `onnx-embedder:${contentHash(await fileHash(file))}`,
+      id: `onnx-embedder:${contentHash(await fileHash(join(folder, 'onnx/model.onnx')))}`,
       hidden: async (examples) => {
         const { vectors } = await embedder.embed(textsOf(examples));
         const width = vectors[0].length;

@@ -2,6 +2,7 @@ import { chooseBuckets } from '../../data/batching.ts';
 import { type ExampleSet, heldSet } from '../../data/example-set.ts';
 import type { Tokenizer } from '../../data/tokenizer/tokenizer.ts';
 import type { Example } from '../../data/types.ts';
+import type { ReportStep } from '../../evaluate/report/data.ts';
 import type { NDArray } from '../../graph/index.ts';
 import type { Method } from '../../methods/method.ts';
 import type { Params } from '../../nn/params.ts';
@@ -18,8 +19,10 @@ import { DecantError } from '../../util/errors.ts';
 import { contentHash } from '../../util/node/hash.ts';
 import type { ModelSettings } from '../build.ts';
 import type { RunContext } from '../context.ts';
+import { onPolicy } from '../data-steps.ts';
 import { type BuiltDecoder, buildDecoder, decoderTokenizer, usualRowLength } from '../decoder.ts';
 import { type LanguageTeacher, languageTeacher } from '../generate-teacher.ts';
+import { writesRemotely } from '../open-writer.ts';
 
 /** Everything the policies of a run share. */
 export interface PreferenceJob {
@@ -27,7 +30,10 @@ export interface PreferenceJob {
   readonly tokenizer: Tokenizer;
   readonly maxLength: number;
   readonly batchSize: number;
+  /** On-policy: until a round has made some, test rows in the form of pairs, to try the loss on. */
   readonly rows: PreferenceRows;
+  /** Training rows as tokens. */
+  readonly rowsOf: (examples: readonly Example[]) => PreferenceRows;
   /** The better responses alone; empty when no row has one. */
   readonly good: TokenRows;
   readonly validation?: PreferenceRows;
@@ -49,6 +55,8 @@ export interface PolicyRun {
   readonly seconds: number;
   readonly alone?: { readonly params: Params<NDArray>; readonly seconds: number };
   readonly asked: number;
+  /** On-policy: what steps did in its rounds. */
+  readonly steps?: readonly ReportStep[];
 }
 
 /** Tokenizer, model, rows and teacher. Errors: `data` where nothing can be learned or measured. */
@@ -61,7 +69,10 @@ export async function preferenceJob(
   const settings = recipe.train as unknown as TrainSettings;
   const student = recipe.student as ModelSettings;
   const train = data.splits.train.items!;
-  const texts = train.flatMap((e) => responsesOfExample(e).responses.map((response) => ({ ...e, response })));
+  const texts = train.flatMap((e) => {
+    const { responses } = responsesOfExample(e);
+    return responses.length > 0 ? responses.map((response) => ({ ...e, response })) : [e];
+  });
   const tokenizer = await decoderTokenizer(student, texts, ctx.baseDir);
   const maxLength = student.maxLength ?? usualRowLength(tokenizer, texts);
   const built = await buildDecoder(student, { tokenizer, maxLength, baseDir: ctx.baseDir, at: 'student' });
@@ -77,15 +88,19 @@ export async function preferenceJob(
     return preferenceRows(examples, { tokenizer, maxLength, mismatched: extra, buckets });
   };
   const validation = data.splits.validation?.items ?? [];
+  const test = rowsOf(data.splits.test?.items ?? [], 'test', false);
   return {
     built,
     tokenizer,
     maxLength,
     batchSize: (recipe.teacher as { batchSize?: number } | undefined)?.batchSize ?? 64,
-    rows: rowsOf(train, 'training', mismatched),
+    rows: onPolicy(ctx)
+      ? rowsOf(likePairs(data.splits.test!.items!), 'test', mismatched)
+      : rowsOf(train, 'training', mismatched),
+    rowsOf: (examples) => rowsOf(examples, 'training', mismatched),
     good: goodRows(train, { tokenizer, maxLength }, settings.buckets),
     validation: validation.length > 0 ? rowsOf(validation, 'validation', false) : undefined,
-    test: rowsOf(data.splits.test?.items ?? [], 'test', false),
+    test,
     teacher: await preferenceTeacher(ctx, method, { tokenizer, maxLength }),
     settings,
     method,
@@ -106,6 +121,29 @@ function goodRows(examples: readonly Example[], reading: Reading, buckets: numbe
   return tokenRows(good, { ...reading, buckets: chooseBuckets(tokenRows(good, reading).lengths, buckets) });
 }
 
+/** Rows as the steps of a round will leave them. */
+const likePairs = (examples: readonly Example[]): Example[] =>
+  examples.map(({ file, line, prompt, response, chosen }) => ({
+    file,
+    line,
+    prompt,
+    chosen: chosen ?? response ?? '',
+    rejected: prompt,
+  }));
+
+/** A teacher behind an API judges; it has no log-probabilities of given responses. Errors: `pairing` where they are wanted. */
+function onlyJudging(recipe: RunContext['recipe'], method: Method): undefined {
+  const wanted = recipe.prefer?.reference === 'teacher' ? 'prefer.reference: teacher' : undefined;
+  const needed = method.needs.signals.length > 0 ? `method ${method.slug}` : undefined;
+  if (wanted ?? needed)
+    throw new DecantError('pairing', 'a teacher behind an API says nothing about given responses', {
+      at: wanted ? 'prefer.reference' : 'method',
+      seen: wanted ?? needed,
+      allowed: wanted ? 'start, moving' : 'methods that learn from preferences alone, such as dpo',
+    });
+  return undefined;
+}
+
 /** The recipe's teacher; one that is trained in place learns the better responses. */
 async function preferenceTeacher(
   ctx: RunContext,
@@ -114,6 +152,7 @@ async function preferenceTeacher(
 ): Promise<LanguageTeacher | undefined> {
   const { recipe, data } = ctx;
   if (!recipe.teacher) return undefined;
+  if (writesRemotely(ctx)) return onlyJudging(recipe, method);
   const good = (set: ExampleSet | undefined): ExampleSet | undefined => set && heldSet(imitated(set.items!));
   const splits = { ...data.splits, train: good(data.splits.train)!, teacher: good(data.splits.teacher) };
   const teacher = await languageTeacher({ ...ctx, data: { ...data, splits } }, student, method);

@@ -65,6 +65,7 @@ export async function askRows(
       maxTokens,
       stop,
       seed: `${context.seed}/${step}/${from}`,
+      rows: records.slice(from, from + part),
     });
     out.push(...answers);
     context.onProgress?.(Math.min(from + part, records.length), records.length);

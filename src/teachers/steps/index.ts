@@ -2,6 +2,13 @@
 import type { DataStep } from '../../data/steps/step.ts';
 import { expandStep } from './expand.ts';
 import { judgeStep, preferStep } from './judge.ts';
-import { explainStep, writeStep } from './write.ts';
+import { explainStep, sampleStep, writeStep } from './write.ts';
 
-export const askingSteps: readonly DataStep[] = [writeStep, expandStep, explainStep, judgeStep, preferStep];
+export const askingSteps: readonly DataStep[] = [
+  writeStep,
+  sampleStep,
+  expandStep,
+  explainStep,
+  judgeStep,
+  preferStep,
+];

@@ -19,6 +19,20 @@ export function readScore(text: string, low: number, high: number): number | und
   return undefined;
 }
 
+/** The score of the verdict that a text names first, as a whole word in any case. */
+export function readVerdict(text: string, verdicts: Readonly<Record<string, number>>): number | undefined {
+  const found = Object.entries(verdicts)
+    .map(([word, score]) => ({ score, word, at: wordAt(text, word) }))
+    .filter(({ at }) => at >= 0)
+    .sort((a, b) => a.at - b.at || b.word.length - a.word.length);
+  return found[0]?.score;
+}
+
+const wordAt = (text: string, word: string): number =>
+  text.search(
+    new RegExp(`(?<![\\p{L}\\p{N}])${word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\p{L}\\p{N}])`, 'iu'),
+  );
+
 /** The teacher scores each text; texts below a bar go. */
 export const judgeStep = defineStep({
   name: 'judge',
@@ -29,20 +43,26 @@ export const judgeStep = defineStep({
     ),
     low: z.number().default(1).describe('lowest score of the scale'),
     high: z.number().default(5).describe('highest score of the scale'),
+    verdicts: z
+      .record(z.string().min(1), z.number())
+      .optional()
+      .describe('verdicts in words with their scores, such as { good: 1, bad: 0 }, in place of numbers'),
     min: z.number().optional().describe('smallest score that is kept; without it scores are only noted'),
     ...judging,
   }),
-  version: 1,
+  version: 2,
   needs: ['teacher'],
   async run(records, options, context) {
-    const { low, high, min } = options;
+    const { low, high, min, verdicts: words } = options;
+    const read = (text: string): number | undefined =>
+      words ? readVerdict(text, words) : readScore(text, low, high);
     const verdicts = await askRows(context, 'judge', records, options.template, options);
     const by = teacherOf(context, 'judge').id;
     const kept: TextRecord[] = [];
     const removed: Removed[] = [];
     let sum = 0;
     records.forEach((record, i) => {
-      const scores = verdicts[i].map((v) => readScore(v.text, low, high)).filter((s) => s !== undefined);
+      const scores = verdicts[i].map((v) => read(v.text)).filter((s) => s !== undefined);
       if (scores.length === 0) {
         removed.push({ record, reason: 'the judge gave no score' });
         return;

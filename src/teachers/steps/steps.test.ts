@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { DataStep, StepContext, StepResult, TextRecord, TextTeacher } from '../../data/steps/step.ts';
+import { severalWriters } from '../several-writers.ts';
 import { numbered } from './expand.ts';
 import { askingSteps } from './index.ts';
-import { readChoice, readScore } from './judge.ts';
+import { readChoice, readScore, readVerdict } from './judge.ts';
 
 /** A teacher that answers by a rule, and remembers what it was asked. */
 function ruled(answer: (prompt: string, sample: number) => string): TextTeacher & { asked: string[] } {
@@ -132,6 +133,20 @@ describe('judge and prefer', () => {
     ]);
     expect([readChoice('B.'), readChoice('Answer: A'), readChoice('Both')]).toEqual(['B', 'A', undefined]);
   });
+  it('reads verdicts in words, whole ones only', async () => {
+    const words = { good: 1, bad: 0, 'not good': 0.2 };
+    expect(
+      ['Good!', 'it is bad, not good', 'goodness', 'not good at all'].map((t) => readVerdict(t, words)),
+    ).toEqual([1, 0, undefined, 0.2]);
+    const teacher = ruled((p) => (p.includes('yes') ? 'true' : 'false'));
+    const r = await run(
+      'judge',
+      { verdicts: { true: 1, false: 0 } },
+      [row('q', 'yes'), row('q', 'no')],
+      context(teacher),
+    );
+    expect(r.kept.map((k) => k.facts!.score)).toEqual([1, 0]);
+  });
   it('drops low scores and silence', async () => {
     const teacher = ruled((p) => (p.includes('good') ? '5' : p.includes('bad') ? '2' : 'hm'));
     const r = await run(
@@ -154,5 +169,53 @@ describe('judge and prefer', () => {
     const biased = await run('prefer', {}, rows, context(ruled(() => 'A')));
     expect(biased.kept).toEqual([]);
     expect(biased.removed.map((x) => x.reason)).toContain('undecided over both orders');
+  });
+});
+
+describe('sample', () => {
+  it('asks the student, not the teacher', async () => {
+    const [teacher, student] = [
+      ruled(() => 'from the teacher'),
+      { ...ruled((p, i) => `${p} ${i}`), id: 'student:7' },
+    ];
+    const r = await run('sample', { samples: 2 }, [row('x', 'given')], { ...context(teacher), student });
+    expect(r.kept.map((k) => [k.response, k.trail!.at(-1)])).toEqual([
+      ['x 0', { step: 'sample', by: 'student:7', note: 'sample 0' }],
+      ['x 1', { step: 'sample', by: 'student:7', note: 'sample 1' }],
+    ]);
+    expect(teacher.asked).toEqual([]);
+  });
+});
+
+describe('several teachers that write', () => {
+  const named = (id: string) => ({ ...ruled((p) => `${id}: ${p}`), id });
+  const [law, rest, also] = [named('law'), named('rest'), named('also')];
+  const about = (prompt: string, domain?: string): TextRecord => ({
+    ...row(prompt),
+    ...(domain ? { meta: { domain } } : {}),
+  });
+  it('answer the rows of their domain', async () => {
+    const teacher = severalWriters([{ writer: law, for: ['law'] }, { writer: rest }], { by: 'domain' });
+    const r = await run(
+      'write',
+      {},
+      [about('a', 'law'), about('b', 'art'), about('c', 'law')],
+      context(teacher),
+    );
+    expect(r.kept.map((k) => [k.response, k.trail![0].by])).toEqual([
+      ['law: a', 'law'],
+      ['rest: b', 'rest'],
+      ['law: c', 'law'],
+    ]);
+    await expect(run('write', {}, [about('a')], context(teacher))).rejects.toThrow(/data.keep/);
+    await expect(run('expand', { to: 9 }, [about('a', 'law')], context(teacher))).rejects.toThrow(/expand/);
+  });
+  it('all answer every row, and steps choose', async () => {
+    const teacher = severalWriters([{ writer: law }, { writer: rest }, { writer: also }]);
+    const r = await run('write', {}, [about('a')], context(teacher));
+    expect(r.kept.map((k) => k.response)).toEqual(['law: a', 'rest: a', 'also: a']);
+    const scores = ['1', '4', '4'].map((s, i) => ({ writer: { ...ruled(() => s), id: `judge ${i}` } }));
+    const judged = await run('judge', {}, [row('q', 'text')], context(severalWriters(scores)));
+    expect(judged.kept[0].facts!.score).toBe(3);
   });
 });
