@@ -72,6 +72,8 @@ describe('rootMeanSquare and modeHits', () => {
       [0, -1],
     ];
     expect(modeHits(points, centres, 0.25)).toEqual({ hit: 0.75, modes: 0.5 });
+    // an even share is one of four samples: two at one centre, one at another
+    expect(modeHits(points, centres, 0.25, { even: 1.5 }).modes).toBe(0.25);
     expect(rootMeanSquare(points, ndarray(new Float32Array(8), [4, 2]))).toBeCloseTo(
       Math.sqrt((1 + 1.21 + 50 + 1) / 8),
       6,

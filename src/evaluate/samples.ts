@@ -136,22 +136,28 @@ export function rootMeanSquare(a: NDArray, b: NDArray): number {
   return Math.sqrt(s / a.data.length);
 }
 
-/** How samples fall upon known centres: the share within a distance of one, and the share of centres so hit. */
+/**
+ * How samples fall upon known centres: the share within a distance of one, and the share of centres so hit.
+ *
+ * @param options `even`: a centre counts as hit from this part of an even share of the samples on; default a single one
+ */
 export function modeHits(
   samples: NDArray,
   centres: readonly (readonly number[])[],
   radius: number,
+  { even = 0 }: { even?: number } = {},
 ): { hit: number; modes: number } {
   const x = rowsOf(samples);
-  const seen = new Set<number>();
-  let hits = 0;
+  const near = centres.map(() => 0);
   for (let i = 0; i < x.count; i++) {
     const at = centres.findIndex(
       (c) => c.reduce((s, v, k) => s + (x.data[i * x.width + k] - v) ** 2, 0) <= radius ** 2,
     );
-    if (at < 0) continue;
-    hits++;
-    seen.add(at);
+    if (at >= 0) near[at]++;
   }
-  return { hit: hits / x.count, modes: seen.size / centres.length };
+  const enough = Math.max(1, (even * x.count) / centres.length);
+  return {
+    hit: near.reduce((a, b) => a + b, 0) / x.count,
+    modes: near.filter((n) => n >= enough).length / centres.length,
+  };
 }

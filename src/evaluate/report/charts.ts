@@ -1,5 +1,5 @@
 import type { ReportArm, ReportCurve, ReportData, ReportReliability } from './data.ts';
-import { escapeHtml, formatValue, metricOf, roleColour } from './format.ts';
+import { escapeHtml, formatValue, hasIntervals, metricOf, roleColour } from './format.ts';
 import { renderChart } from './svg.ts';
 
 type Values = Record<string, unknown>[];
@@ -50,7 +50,12 @@ export async function armsChart(data: ReportData): Promise<string> {
     type: 'quantitative',
     scale: { zero: false, nice: true },
     axis: {
-      title: `${metric.label}${metric.format === 'percent' ? ' (%)' : ''}, 95 % interval over test examples; small dots: seeds`,
+      title: [
+        `${metric.label}${metric.format === 'percent' ? ' (%)' : ''}`,
+        ...(hasIntervals(data) ? ['95 % interval over test examples'] : []),
+        ...(seeds.length > 0 ? ['small dots: seeds'] : []),
+        ...(metric.better === 'lower' ? ['less is better'] : []),
+      ].join('; '),
       grid: true,
       tickCount: 7,
     },

@@ -106,3 +106,7 @@ export const roleColour = (role: ArmRole): string => `var(--${role})`;
 export function metricOf(data: ReportData, key = data.metric): ReportMetric {
   return data.metrics.find((m) => m.key === key) ?? { key, label: key, format: 'number' };
 }
+
+/** Whether any figure came with an interval over test examples. */
+export const hasIntervals = ({ arms }: ReportData): boolean =>
+  arms.some((a) => Object.values(a.values).some((v) => v.low !== undefined));

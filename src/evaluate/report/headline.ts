@@ -82,13 +82,17 @@ function facts(data: ReportData): [string, string][] {
   if (a && d)
     out.push([
       `${formatDifference(d.mean - a.mean, metric)}${metric.format === 'percent' ? '<small> pts</small>' : ''}`,
-      'over the same student without a teacher',
+      `${metric.better === 'lower' ? 'against' : 'over'} the same student without a teacher${metric.better === 'lower' ? '; less is better' : ''}`,
     ]);
   if (teacher?.parameters && distilled?.parameters)
-    out.push([
-      formatRatio(teacher.parameters, distilled.parameters),
-      `fewer parameters (${formatCount(distilled.parameters)} of ${formatCount(teacher.parameters)})`,
-    ]);
+    out.push(
+      teacher.parameters === distilled.parameters
+        ? [formatCount(distilled.parameters), 'parameters, as many as the teacher has']
+        : [
+            formatRatio(teacher.parameters, distilled.parameters),
+            `fewer parameters (${formatCount(distilled.parameters)} of ${formatCount(teacher.parameters)})`,
+          ],
+    );
   const one = (arm?: ReportArm): number | undefined => arm?.latency?.find((l) => l.batch === 1)?.p50;
   const [slow, fast] = [one(teacher), one(distilled)];
   if (slow && fast)

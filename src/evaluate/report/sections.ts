@@ -8,6 +8,7 @@ import {
   formatNumber,
   formatSpread,
   formatValue,
+  hasIntervals,
   metricOf,
 } from './format.ts';
 import { armOf, dot } from './headline.ts';
@@ -213,5 +214,5 @@ export function goldNote(data: ReportData): string {
     return 'There are no gold labels: the numbers say how often the student agrees with the teacher. <b>Accuracy is unknown.</b>';
   if (data.gold.kind === 'sample')
     return `Accuracy is measured on ${formatExact(data.gold.size)} hand-labelled examples; agreement with the teacher on all.`;
-  return `Mean over seeds ± standard deviation; in brackets the 95 % interval over test examples.${t ? '' : ' No teacher was measured.'}`;
+  return `Mean over seeds ± standard deviation${hasIntervals(data) ? '; in brackets the 95 % interval over test examples' : ''}.${t ? '' : ' No teacher was measured.'}`;
 }

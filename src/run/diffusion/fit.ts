@@ -74,11 +74,14 @@ export interface RoundSpec {
   readonly seed: number | string;
 }
 
-/** What a training of such a method starts with: the teacher's weights where the method says so and they fit. */
+/** Whether a student starts from its teacher's weights: where the method says so and they fit. */
+export const takesOver = (method: Method, config: unknown, student: AnyModel, teacher: AnyModel): boolean =>
+  method.calls!.start?.(config) === 'teacher' && sameParams(student, teacher);
+
+/** What a training of such a method starts with. */
 export function roundStart({ model, method, config, setting, teacher, seed }: RoundSpec) {
-  const takesOver =
-    teacher && method.calls!.start?.(config) === 'teacher' && sameParams(model, teacher.model);
-  const student = takesOver ? teacher.params : init(model, seed);
+  const over = teacher && takesOver(method, config, model, teacher.model);
+  const student = over ? teacher.params : init(model, seed);
   return {
     objective: callingObjective(model, method, config, { teacher: teacher?.model, diffusion: setting }),
     params: callParams(method, student, teacher?.params),

@@ -4,7 +4,7 @@ import type { ReportMetric } from '../../evaluate/report/data.ts';
 export const sampleMetrics: readonly ReportMetric[] = [
   {
     key: 'distance',
-    label: 'Sliced W2',
+    label: 'Distance to data',
     about: 'sliced Wasserstein-2 distance to the test rows, 64 directions, in the scale the networks see',
     format: 'number',
     better: 'lower',

@@ -97,3 +97,16 @@ export function sampleHeadline(
   );
   return { sentence: parts.join(' ') };
 }
+
+const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
+
+/** Samples that look right one by one and still miss most of the data's variety. */
+export function sampleWarnings(arms: readonly ReportArm[]): string[] {
+  const recall = (role: ReportArm['role']): number | undefined =>
+    arms.find((a) => a.role === role)?.values.recall?.mean;
+  const [teacher, student] = [recall('teacher'), recall('distilled')];
+  if (teacher === undefined || student === undefined || student >= teacher / 2) return [];
+  return [
+    `The student draws little of the variety of the data: its samples reach ${percent(student)} of the test rows, the teacher's ${percent(teacher)}. High precision beside low recall means samples that are typical and alike; more steps of training, or more steps of sampling, bring variety back.`,
+  ];
+}

@@ -13,10 +13,10 @@ import { addFileSizes, reportOf, seedWarnings, unlabelledFacts } from '../report
 import { paramsHash } from '../teacher.ts';
 import { drawModel, drawSamples, normalNoise, openDraw, openSampler } from './draw.ts';
 import { exportSampler } from './export.ts';
-import { emptySource, sampleSource, type Trained, takeRows } from './fit.ts';
+import { emptySource, sampleSource, type Trained, takeRows, takesOver } from './fit.ts';
 import { sampleMetrics } from './metrics.ts';
 import { buildBackbone, sectionOf, settingOf, takesRows } from './models.ts';
-import { type DrawnArm, measuredArm, sampleHeadline, samplePanels } from './report.ts';
+import { type DrawnArm, measuredArm, sampleHeadline, samplePanels, sampleWarnings } from './report.ts';
 import { sampleForm } from './samples.ts';
 import { trainGenerative, tryLoss } from './train.ts';
 
@@ -49,6 +49,12 @@ export async function runDiffusion(ctx: RunContext, method: Method, config: unkn
     buildBackbone(teacherSettings, form, 'teacher'),
     buildBackbone(recipe.student, form, 'student'),
   ];
+  if (recipe.student.lora && !takesOver(method, config, model, teacherModel))
+    throw new DecantError('recipe', 'adapters need weights to start from, and this student has none', {
+      at: 'student.lora',
+      seen: `method ${method.slug}, ${String(recipe.student.architecture)}`,
+      fix: "give the student the teacher's architecture and options, with a method that starts from the teacher's weights",
+    });
   const rows = form.encode(train);
   const validationRows = data.splits.validation?.items ?? [];
   const validation = validationRows.length > 0 ? form.encode(validationRows) : undefined;
@@ -178,7 +184,7 @@ export async function runDiffusion(ctx: RunContext, method: Method, config: unkn
     arms: measured,
     samples: samplePanels([{ name: 'Test rows', samples: [real] }, ...arms], form, features),
     data: unlabelledFacts(data),
-    warnings: seedWarnings(recipe),
+    warnings: [...seedWarnings(recipe), ...sampleWarnings(measured)],
   });
   return { report, model: { folder: ctx.folder.model, ...exported }, askedOfTeacher: 0 };
 }
@@ -238,6 +244,8 @@ async function trainSamplers(ctx: RunContext, jobs: StudentJobs) {
         config,
         source,
         teacher: jobs.teacher,
+        // the student without a teacher has fresh weights, which are nothing to adapt
+        lora: ctx.recipe.student.lora,
         probe,
       });
       rowsRead = read.read();

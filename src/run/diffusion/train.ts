@@ -9,6 +9,7 @@ import { sgd } from '../../optim/index.ts';
 import type { BatchSource } from '../../train/batches.ts';
 import type { TrainSettings } from '../../train/job.ts';
 import { buildStep, initialState } from '../../train/step-graph.ts';
+import type { LoraSettings } from '../adapt.ts';
 import { type Arm, trainArm } from '../arm.ts';
 import type { RunContext } from '../context.ts';
 import { drawModel, drawSamples, normalNoise } from './draw.ts';
@@ -23,6 +24,8 @@ export interface GenerativeArm {
   readonly config: unknown;
   readonly setting: DiffusionSetting;
   readonly settings: TrainSettings;
+  /** Adapters on the weights that it starts from. */
+  readonly lora?: LoraSettings;
   readonly source: BatchSource;
   /** Updates over all rounds. */
   readonly updates: number;
@@ -53,7 +56,7 @@ export async function trainGenerative(
       teacher,
       seed: `${arm.seed}/init`,
     });
-    const shared: Pick<Arm, 'seed' | 'method' | 'settings' | 'source' | 'depends' | 'model'> = arm;
+    const shared: Pick<Arm, 'seed' | 'method' | 'settings' | 'source' | 'depends' | 'model' | 'lora'> = arm;
     const result = await trainArm(ctx, {
       ...shared,
       name: last ? arm.name : `${arm.name}-round-${i + 1}`,

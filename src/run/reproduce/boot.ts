@@ -1,45 +1,17 @@
-import { drawPoints, ringCentres } from '../../data/generators/points.ts';
-import type { Engine } from '../../engine/engine.ts';
+import { ringCentres } from '../../data/generators/points.ts';
 import { modeHits, precisionRecall, rootMeanSquare, slicedWasserstein } from '../../evaluate/samples.ts';
-import {
-  concat,
-  cos,
-  expandDims,
-  mul,
-  type NDArray,
-  ndarray,
-  silu,
-  sin,
-  spec,
-  squaredDifference,
-  sym,
-  type Tensor,
-} from '../../graph/index.ts';
-import { cosineProcess, rowMean } from '../../losses/diffusion/process.ts';
-import { type DiffusionSetting, TIME_SCALE } from '../../losses/diffusion/setting.ts';
+import { type NDArray, squaredDifference } from '../../graph/index.ts';
+import { rowMean } from '../../losses/diffusion/process.ts';
 import { type BootOptions, boot as method } from '../../methods/generative/boot.ts';
 import { consistency } from '../../methods/generative/consistency.ts';
 import { denoising } from '../../methods/generative/denoising.ts';
 import { progressive } from '../../methods/generative/progressive.ts';
 import type { Method } from '../../methods/method.ts';
-import { linear, linearParams } from '../../nn/layers/linear.ts';
-import type { AnyModel } from '../../nn/model.ts';
-import { prefixed } from '../../nn/params.ts';
-import type { Scope } from '../../nn/scope.ts';
-import { adam, cosine } from '../../optim/index.ts';
-import type { BatchSource } from '../../train/batches.ts';
-import { train } from '../../train/loop.ts';
 import { createRng } from '../../util/rng.ts';
 import { drawModel, drawSamples, normalNoise, openSampler } from '../diffusion/draw.ts';
-import {
-  emptySource,
-  ownParams,
-  roundStart,
-  roundsOf,
-  sampleSource,
-  type Trained,
-} from '../diffusion/fit.ts';
+import { emptySource, sampleSource } from '../diffusion/fit.ts';
 import type { Budget } from './fit.ts';
+import { type FitSpec, fitRounds, pointNetwork, ringPoints, ringSetting } from './ring.ts';
 import { defineReproduction, type Measured } from './types.ts';
 
 interface Settings {
@@ -53,16 +25,6 @@ interface Settings {
   student: Budget;
   ema: number;
 }
-
-/** Cosine process, cut off where a step would divide by almost 0. */
-const setting: DiffusionSetting = {
-  process: cosineProcess,
-  prediction: 'v_prediction',
-  tMin: 0.02,
-  tMax: 0.98,
-  shape: [2],
-  classes: 0,
-};
 
 const DDIM = [1, 2, 4, 8, 16, 64];
 
@@ -233,8 +195,7 @@ export const boot = defineReproduction<Settings>({
   ],
   async run({ engine, tell }, s, seed) {
     const rng = createRng(`boot/${seed}`);
-    const ring = (count: number): NDArray =>
-      ndarray(drawPoints(count, rng, { shape: 'ring', std: s.std }), [count, 2]);
+    const ring = (count: number): NDArray => ringPoints(count, s.std, rng);
     const [data, test, floor] = [ring(s.points), ring(s.test), ring(s.test)];
     const noise = normalNoise(s.test, [2], `boot/${seed}`);
     const model = pointNetwork(s.hidden);
@@ -262,7 +223,7 @@ export const boot = defineReproduction<Settings>({
         `${arm} sw ${results[arm].sw.toFixed(3)} hit ${results[arm].hit.toFixed(1)} rmse ${(results[arm].rmse ?? 0).toFixed(3)}`,
       );
     };
-    const sampler = await openSampler(engine, model, teacher.params, setting);
+    const sampler = await openSampler(engine, model, teacher.params, ringSetting);
     reference = await sampler.draw(noise, { steps: 64 });
     measure('floor', floor);
     for (const steps of DDIM) measure(`ddim${steps}`, await sampler.draw(noise, { steps }));
@@ -285,75 +246,9 @@ export const boot = defineReproduction<Settings>({
         teacher,
         seed: `${seed}/student`,
       });
-      const drawn = drawModel(arm.method, config, model, setting);
+      const drawn = drawModel(arm.method, config, model, ringSetting);
       measure(name, await drawSamples(engine, drawn, student.params, noise));
     }
     return results;
   },
 });
-
-interface FitSpec extends Budget {
-  readonly engine: Engine;
-  readonly model: AnyModel;
-  readonly method: Method;
-  readonly options: Record<string, unknown>;
-  readonly source: BatchSource;
-  readonly teacher?: Trained;
-  readonly ema: number;
-  readonly seed: string;
-}
-
-/** Adam, the rate falling to a hundredth along a cosine, averaged weights of the last step; rounds share the steps. */
-async function fitRounds(f: FitSpec): Promise<Trained> {
-  const config = f.method.config.parse(f.options);
-  const rounds = roundsOf(f.method, config);
-  const steps = Math.ceil(f.steps / rounds.length);
-  let teacher = f.teacher;
-  let result: Trained | undefined;
-  for (const [i, own] of rounds.entries()) {
-    const { objective, params } = roundStart({ ...f, config: own, setting, teacher });
-    const trained = await train({
-      engine: f.engine,
-      objective,
-      params,
-      source: f.source,
-      batchSize: f.batch,
-      steps,
-      optimizer: adam(),
-      lr: cosine({ from: f.lr, to: f.lr / 100, steps }),
-      ema: f.ema,
-      seed: `${f.seed}/${i}`,
-    });
-    result = { model: f.model, params: ownParams(f.model, trained.params) };
-    teacher = result;
-  }
-  return result!;
-}
-
-/** sin and cos of 2π j t / 4 for j = 1 … 8 beside the point, then three hidden layers. */
-function pointNetwork(hidden: number): AnyModel {
-  const widths = [2 + 16, hidden, hidden, hidden, 2];
-  return {
-    architecture: 'PointNetwork',
-    config: {},
-    params: Object.assign(
-      {},
-      ...widths.slice(1).map((w, i) => prefixed(`layers.${i}`, linearParams(widths[i], w))),
-    ),
-    inputs: { sample: spec([sym('batch'), 2]), timestep: spec([sym('batch')]) },
-    forward(s: Scope, { sample, timestep }: { sample: Tensor; timestep: Tensor }) {
-      const angles = concat(
-        Array.from({ length: 8 }, (_, j) =>
-          mul(expandDims(timestep, 1), ((2 * Math.PI) / 4) * (j + 1) * (1 / TIME_SCALE)),
-        ),
-        1,
-      );
-      let x = concat([sample, sin(angles), cos(angles)], 1);
-      for (let i = 0; i < widths.length - 1; i++) {
-        x = linear(s.at(`layers.${i}`), x);
-        if (i < widths.length - 2) x = silu(x);
-      }
-      return { prediction: x };
-    },
-  };
-}
