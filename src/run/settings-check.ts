@@ -42,6 +42,8 @@ export async function checkSettings(recipe: Recipe, runner: RunnerAbilities): Pr
       seen: recipe.data.streaming,
       fix: 'leave data.streaming out, or train on a sample with data.train: {source, limit}',
     });
+  if ((recipe.teacher as { firstStage?: boolean } | undefined)?.firstStage && recipe.task !== 'rank')
+    throw unable('teacher.firstStage', 'first stage that finds candidates');
   if ((recipe.export.formats as string[]).includes('int4') && !runner.int4)
     throw unable('export.formats', '4-bit files: int4 is for language models');
   const teacherTrain = (recipe.teacher as { train?: { packing?: boolean } } | undefined)?.train;

@@ -19,7 +19,19 @@ const pooled = {
 const pooling = z.enum(['mean', 'cls']).default('mean').describe('mean of the tokens, or the first one');
 const towers = {
   shared: z.boolean().default(true).describe('one encoder for queries and documents'),
+  scale: z
+    .number()
+    .nonnegative()
+    .default(0)
+    .describe('where a learnt factor on the products starts, 0 for none; with normalize, margins need one'),
 };
+
+const vectors = z
+  .enum(['drawn', 'collection'])
+  .default('drawn')
+  .describe(
+    'where word vectors start: drawn at random, or made of the documents (latent semantic analysis), which few queries need',
+  );
 
 /** Embedding models and rankers of text. */
 export const rankingModels: Readonly<Record<string, Architecture>> = {
@@ -43,7 +55,8 @@ export const rankingModels: Readonly<Record<string, Architecture>> = {
     tasks: ['rank'],
     summary: 'query and document as one vector each, scored by their product',
     options: encoderOptions.extend({ pooling, ...pooled, ...towers }),
-    make: (o, info) => dualEncoder({ ...bertConfigOf(o, info), ...pick(o), shared: o.shared }),
+    make: (o, info) =>
+      dualEncoder({ ...bertConfigOf(o, info), ...pick(o), shared: o.shared, scale: o.scale }),
   }),
   'dual-bag': define({
     tasks: ['rank'],
@@ -52,9 +65,17 @@ export const rankingModels: Readonly<Record<string, Architecture>> = {
       width: positive.default(128).describe('width of an embedding'),
       ...pooled,
       ...towers,
+      vectors,
     }),
     make: (o, info) =>
-      dualEncoder({ encoder: 'bag', ...textInfo(info), hidden_size: o.width, ...pick(o), shared: o.shared }),
+      dualEncoder({
+        encoder: 'bag',
+        ...textInfo(info),
+        hidden_size: o.width,
+        ...pick(o),
+        shared: o.shared,
+        scale: o.scale,
+      }),
   }),
   'cross-encoder': define({
     tasks: ['rank'],
@@ -80,8 +101,16 @@ export const rankingModels: Readonly<Record<string, Architecture>> = {
         .describe('transformer layers that put words into context; 0 compares words alone'),
       hidden: positive.default(64).describe('width of a word vector'),
       sigma: z.number().positive().default(kernelDefaults.sigma).describe('width of the kernels'),
+      termWeights: z
+        .boolean()
+        .default(false)
+        .describe(
+          'a learnt weight per query word; with vectors: collection it starts as the inverse document frequency',
+        ),
+      vectors,
     }),
-    make: ({ sigma, ...o }, info) => kernelPooling({ ...bertConfigOf(o, info), sigma }),
+    make: ({ sigma, termWeights, ...o }, info) =>
+      kernelPooling({ ...bertConfigOf(o, info), sigma, term_weights: termWeights }),
   }),
   prett: define({
     tasks: ['rank'],

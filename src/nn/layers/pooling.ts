@@ -35,7 +35,8 @@ export function meanPool(x: Tensor, mask?: Tensor): Tensor {
 
 /** Vectors along the last axis divided by their length. */
 export const normalizeRows = (x: Tensor, eps = 1e-12): Tensor =>
-  div(x, maximum(sqrt(sum(square(x), -1, true)), eps));
+  // the root of the larger one: the gradient of a root at 0 is infinite
+  div(x, sqrt(maximum(sum(square(x), -1, true), eps * eps)));
 
 /** The state of the token at `position [batch]`: `[batch, seq, d]` to `[batch, d]`. */
 export const tokenAt = (x: Tensor, position: Tensor): Tensor =>

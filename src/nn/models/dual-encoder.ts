@@ -1,4 +1,4 @@
-import type { Tensor } from '../../graph/index.ts';
+import { mul, type Tensor } from '../../graph/index.ts';
 import {
   type CandidateInputs,
   candidateInputTypes,
@@ -8,7 +8,7 @@ import {
   type RankOutputs,
 } from '../layers/candidates.ts';
 import type { Model } from '../model.ts';
-import { prefixed } from '../params.ts';
+import { constantInit, prefixed } from '../params.ts';
 import { type EmbeddingOptions, sentencePart, type TokenEncoderConfig, tokenEncoder } from './sentence.ts';
 
 export interface DualOutputs extends RankOutputs {
@@ -21,6 +21,11 @@ export interface DualOutputs extends RankOutputs {
 export interface DualEncoderOptions extends EmbeddingOptions {
   /** Query and document have one encoder (default), whose parameters are those of `sentenceEncoder`; or one each. */
   readonly shared?: boolean;
+  /**
+   * Where a learnt factor on all scores starts, 0 (default): none. Products of normalized vectors are within ±1, margins of
+   * teachers are not. The order of documents does not depend on it, so that encoders are exported without it.
+   */
+  readonly scale?: number;
 }
 
 /**
@@ -34,12 +39,14 @@ export function dualEncoder(
   const encoder = tokenEncoder(config);
   const part = sentencePart(encoder, config);
   const shared = config.shared ?? true;
+  const scale = config.scale ?? 0;
+  const towers = shared
+    ? part.params
+    : { ...prefixed('query_encoder', part.params), ...prefixed('document_encoder', part.params) };
   return {
     architecture: 'DualEncoder',
     config: { ...encoder.config, shared, architectures: ['DualEncoder'] },
-    params: shared
-      ? part.params
-      : { ...prefixed('query_encoder', part.params), ...prefixed('document_encoder', part.params) },
+    params: scale === 0 ? towers : { ...towers, scale: { shape: [1], init: constantInit(scale) } },
     inputs: candidateInputTypes(),
     forward(s, inputs) {
       const ids = inputs.document_input_ids;
@@ -57,7 +64,8 @@ export function dualEncoder(
       );
       s.tap(query_embeddings, 'query_embeddings');
       s.tap(document_embeddings, 'document_embeddings');
-      const logits = s.tap(dotScores(query_embeddings, document_embeddings), 'scores');
+      const products = dotScores(query_embeddings, document_embeddings);
+      const logits = s.tap(scale === 0 ? products : mul(products, s.param('scale')), 'scores');
       return { logits, query_embeddings, document_embeddings };
     },
   };

@@ -15,6 +15,7 @@ import {
   sub,
   sum,
   type Tensor,
+  transpose,
 } from '../../graph/index.ts';
 import {
   type CandidateInputs,
@@ -36,11 +37,14 @@ export interface KernelPoolingConfig extends BertConfig {
   kernels: readonly number[];
   /** Width of every kernel. */
   sigma: number;
+  /** A learnt weight per query word: rare words may say more than frequent ones (term gating, Guo et al. 2016). */
+  term_weights: boolean;
 }
 
 export const kernelDefaults = {
   kernels: [1, 0.9, 0.7, 0.5, 0.3, 0.1, -0.1, -0.3, -0.5, -0.7, -0.9],
   sigma: 0.1,
+  term_weights: false,
 } as const;
 
 /**
@@ -59,6 +63,7 @@ export function kernelPooling(config: Partial<KernelPoolingConfig>): Model<Candi
     params: {
       ...prefixed('word_embeddings', words),
       ...(contextual ? { ...prefixed('context', bertParams(c)), mix: { shape: [1], init: zerosInit } } : {}),
+      ...(c.term_weights ? prefixed('term_weights', embeddingParams(c.vocab_size, 1, onesInit)) : {}),
       kernel_scale: { shape: [c.kernels.length], init: onesInit },
       ...prefixed('score', linearParams(c.kernels.length, 1, { bias: false, init: uniformInit(0.014) })),
     } as ParamSpecs,
@@ -74,11 +79,9 @@ export function kernelPooling(config: Partial<KernelPoolingConfig>): Model<Candi
         ids,
       );
       // [batch, documents, query tokens, document tokens]
-      const length = query.shape[1];
       const cosines = s.tap(matmul(expandDims(query, 1), documents, { transB: true }), 'cosines');
       const real = mask && reshape(realTokens(mask), [batch, docs, 1, tokens]);
-      const asked =
-        inputs.query_attention_mask && reshape(realTokens(inputs.query_attention_mask), [batch, 1, length]);
+      const asked = queryWeights(s, c, inputs);
       const scale = s.param('kernel_scale');
       const counts = c.kernels.map((centre, k) => {
         const near = exp(mul(square(sub(cosines, centre)), -1 / (2 * c.sigma ** 2)));
@@ -90,6 +93,15 @@ export function kernelPooling(config: Partial<KernelPoolingConfig>): Model<Candi
       return { logits: s.tap(squeeze(linear(s.at('score'), features), [2]), 'scores') };
     },
   };
+}
+
+/** What each query word counts for, `[batch, 1, query tokens]`: 1 or its own weight, padding 0; undefined when all count 1. */
+function queryWeights(s: Scope, c: KernelPoolingConfig, inputs: CandidateInputs): Tensor | undefined {
+  const { query_input_ids: ids, query_attention_mask: mask } = inputs;
+  const real = mask && expandDims(realTokens(mask), 1);
+  if (!c.term_weights) return real;
+  const own = transpose(embedding(s.at('term_weights'), ids), [0, 2, 1]);
+  return real ? mul(own, real) : own;
 }
 
 const pick = (x: Tensor, i: number): Tensor => slice(x, { axes: [0], starts: [i], ends: [i + 1] });

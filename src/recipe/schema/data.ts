@@ -53,6 +53,13 @@ export const rankingSection = z
       .min(10)
       .default(100)
       .describe('documents of the first stage (BM25) that are re-ranked and that hard negatives come from'),
+    pseudo: z
+      .int()
+      .nonnegative()
+      .default(0)
+      .describe(
+        'sentences of every document that become queries without judgements, for the teacher to label',
+      ),
   })
   .describe('task rank: training rows, and how deep the first stage (BM25) looks');
 

@@ -26,6 +26,12 @@ const trained = z
       .positive()
       .default(1)
       .describe('teachers trained from different seeds, whose probabilities are averaged'),
+    firstStage: z
+      .boolean()
+      .default(false)
+      .describe(
+        "task rank: the teacher's score is its own plus that of the first stage (BM25) times a learnt weight",
+      ),
     batchSize,
     store,
   })

@@ -16,6 +16,7 @@ import { DecantError } from '../../util/errors.ts';
 import { diskFolder } from '../../util/node/disk-folder.ts';
 import type { ModelSettings } from '../build.ts';
 import { tokenizerDefaults, tokenizerFor, tokenizerFromFolder, usualMaxLength } from '../text.ts';
+import { startFromCollection } from './word-vectors.ts';
 
 /** A query with texts to be scored. */
 export interface TextList {
@@ -91,7 +92,9 @@ export async function buildRanker(settings: ModelSettings, info: RankerInfo): Pr
     maxLength: lengths.query + lengths.document,
     padId: padIdOf(tokenizer),
   }) as AnyModel;
-  return ranker(model, tokenizer, lengths);
+  const { vectors } = parsed.data as { vectors?: string };
+  const start = vectors === 'collection' ? startFromCollection(model, tokenizer, info.documents) : undefined;
+  return ranker(model, tokenizer, lengths, start);
 }
 
 interface Lengths {
@@ -150,7 +153,9 @@ export async function rankerFromFolder(
   const read = await folder.checkpoint!.readAll();
   const stored = Object.entries(model.params).filter(([, p]) => p.tiedTo === undefined);
   // the head of a cross-encoder that starts from a plain encoder is new
-  const fresh = stored.filter(([n]) => !read.has(n) && /classifier|pooler|projection|^linear\./.test(n));
+  const fresh = stored.filter(
+    ([n]) => !read.has(n) && /classifier|pooler|projection|^linear\.|^scale$/.test(n),
+  );
   const own = stored.filter((entry) => !fresh.includes(entry));
   assertShapes(Object.fromEntries(own.map(([n, p]) => [n, p.shape])), folder.checkpoint!.shapes, {
     at: path,

@@ -32,6 +32,7 @@ import {
   teacherLatency,
   testBed,
 } from './measure.ts';
+import { pseudoQueries } from './pseudo-queries.ts';
 import {
   type MeasuredRanker,
   rankComparisons,
@@ -54,10 +55,8 @@ export async function runRanking(
   const { recipe } = ctx;
   const began = performance.now();
   const { collection } = ctx.data as RankData;
-  const settings: ListSettings = {
-    ...rankingSection.parse(recipe.data.ranking ?? {}),
-    seed: recipe.data.seed,
-  };
+  const { pseudo, ...ranking } = rankingSection.parse(recipe.data.ranking ?? {});
+  const settings: ListSettings = { ...ranking, seed: recipe.data.seed };
   const index = createBm25(collection.documents);
   const firstStage = firstStageOf(index, settings.depth);
   const built = await buildRanker(recipe.student as ModelSettings, {
@@ -66,14 +65,15 @@ export async function runRanking(
     baseDir: ctx.baseDir,
     at: 'student',
   });
-  const lists = trainingLists(collection.train, collection.documents.length, firstStage, settings);
+  const queries = [...collection.train, ...pseudoQueries(collection.documents, pseudo, recipe.data.seed)];
+  const lists = trainingLists(queries, collection.documents.length, firstStage, settings);
   if (lists.length === 0)
     throw new DecantError('data', 'no training row could be made', {
       at: 'data.ranking',
       seen: `${collection.train.length} queries, ${collection.documents.length} documents`,
       fix: 'give more documents (data.unlabeled: a file with a column document), or fewer data.ranking.negatives',
     });
-  const teacher = await openRankTeacher(ctx, collection, firstStage, settings);
+  const teacher = await openRankTeacher(ctx, { collection, index, firstStage, lists: settings });
   atEnd(() => teacher.close());
   const store = scoreStore(ctx, teacher, collection.documents);
   const bed = testBed(collection.documents, collection.test, firstStage, settings.depth);
@@ -127,6 +127,7 @@ function trainRankers(ctx: RunContext, built: BuiltRanker, jobs: Jobs): Promise<
     model: built.model,
     start: built.start,
     settings,
+    lora: ctx.recipe.student.lora,
     updates: updatesFor(settings, source.size),
     watch: () => validation(ctx, built),
   };

@@ -41,7 +41,8 @@ export const towerParams = (tower: Tower, params: Params<NDArray>): Params<NDArr
   Object.fromEntries(
     Object.entries(params)
       .filter(([n]) => n.startsWith(tower.prefix))
-      .map(([n, a]) => [n.slice(tower.prefix.length), a]),
+      .map(([n, a]): [string, NDArray] => [n.slice(tower.prefix.length), a])
+      .filter(([n]) => tower.model.params[n]),
   );
 
 /** Whether documents can be encoded without knowing the query. */

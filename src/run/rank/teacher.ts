@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Example } from '../../data/types.ts';
-import type { Hits } from '../../evaluate/bm25.ts';
+import type { Bm25, Hits } from '../../evaluate/bm25.ts';
 import { readModelFolder } from '../../export/folder.ts';
 import { type NDArray, ndarray } from '../../graph/index.ts';
 import { ranknet } from '../../methods/ranking/ranknet.ts';
@@ -18,6 +18,7 @@ import type { RunContext } from '../context.ts';
 import { paramsHash } from '../teacher.ts';
 import { type BuiltRanker, buildRanker, rankerFromConfig, rankerFromFolder } from './build.ts';
 import type { Collection } from './collection.ts';
+import { pairScores, withFirstStage } from './first-stage.ts';
 import { type ListSettings, listSource, trainingLists } from './lists.ts';
 import { openScorer } from './score.ts';
 
@@ -25,6 +26,7 @@ interface TrainedSettings extends ModelSettings {
   kind: 'trained';
   train: TrainSettings;
   ensemble: number;
+  firstStage: boolean;
 }
 
 interface LocalSettings {
@@ -37,13 +39,16 @@ interface LocalSettings {
 /** A teacher that scores pairs of query and document: logits `[pairs, 1]`. */
 export type RankTeacher = Teacher & { seconds?: number };
 
+/** What a teacher trained in place learns from. */
+export interface Lessons {
+  readonly collection: Collection;
+  readonly index: Bm25;
+  readonly firstStage: (query: string) => Hits;
+  readonly lists: ListSettings;
+}
+
 /** The program's own teacher, or the recipe's. */
-export async function openRankTeacher(
-  ctx: RunContext,
-  collection: Collection,
-  firstStage: (query: string) => Hits,
-  lists: ListSettings,
-): Promise<RankTeacher> {
+export async function openRankTeacher(ctx: RunContext, lessons: Lessons): Promise<RankTeacher> {
   if (ctx.teacher) return ctx.teacher;
   const settings = ctx.recipe.teacher as (LocalSettings & Partial<TrainedSettings>) | undefined;
   if (!settings)
@@ -51,7 +56,7 @@ export async function openRankTeacher(
       at: 'teacher',
       fix: 'add teacher: { kind: trained, architecture: cross-encoder } or the folder of a cross-encoder',
     });
-  if (settings.kind === 'trained') return trained(ctx, collection, firstStage, lists);
+  if (settings.kind === 'trained') return trained(ctx, lessons);
   if (settings.kind !== 'folder' && settings.kind !== 'onnx')
     throw new DecantError('recipe', 'this kind of teacher cannot score pairs', {
       at: 'teacher.kind',
@@ -69,7 +74,7 @@ export async function openRankTeacher(
   const folder = await readModelFolder(diskFolder(path), ['config']);
   if (!folder.checkpoint || !rankerFromConfig(folder.config!))
     return onePerPair(await folderTeacher(path, options), path);
-  const built = await rankerFromFolder(path, settings, textsOf(ctx, collection, 'teacher'));
+  const built = await rankerFromFolder(path, settings, textsOf(ctx, lessons.collection, 'teacher'));
   return scoring(ctx, built, [built.start!], `${built.model.architecture} of ${basename(path)}`);
 }
 
@@ -101,12 +106,11 @@ function onePerPair(teacher: Teacher, path: string): Teacher {
 /** Trains one ranker, or an ensemble whose scores are averaged pair by pair, with RankNet on the labelled lists. */
 async function trained(
   ctx: RunContext,
-  collection: Collection,
-  firstStage: (query: string) => Hits,
-  lists: ListSettings,
+  { collection, index, firstStage, lists }: Lessons,
 ): Promise<RankTeacher> {
   const settings = ctx.recipe.teacher as unknown as TrainedSettings;
-  const built = await buildRanker(settings, textsOf(ctx, collection, 'teacher'));
+  const own = await buildRanker(settings, textsOf(ctx, collection, 'teacher'));
+  const built = settings.firstStage ? withFirstStage(own, pairScores(index, collection.documents)) : own;
   const rows = trainingLists(
     collection.teacher ?? collection.train,
     collection.documents.length,
@@ -137,26 +141,28 @@ async function trained(
     members.push(arm.params);
     seconds += arm.seconds;
   }
-  const kind = settings.architecture ?? settings.from;
+  const kind = `${settings.architecture ?? settings.from}${settings.firstStage ? ' with BM25' : ''}`;
+  const searched = settings.firstStage ? contentHash(collection.documents) : undefined;
   const name =
     settings.ensemble > 1
       ? `${settings.ensemble} × ${kind}, trained in place, scores averaged`
       : `${kind}, trained in place`;
-  return { ...(await scoring(ctx, built, members, name)), seconds };
+  return { ...(await scoring(ctx, built, members, name, searched)), seconds };
 }
 
-/** Mean raw score of the members, pair by pair. */
+/** Mean raw score of the members, pair by pair. `searched` is the hash of the collection that scores depend on, if they do. */
 async function scoring(
   ctx: RunContext,
   built: BuiltRanker,
   members: readonly Params<NDArray>[],
   name: string,
+  searched?: string,
 ): Promise<Teacher> {
   const scorers = await Promise.all(members.map((p) => openScorer(ctx.engine, built, p)));
   return {
     ...defineTeacher({
       name,
-      id: `ranker:${contentHash([...members.map(paramsHash), contentHash(built.tokenizer.files), built.queryLength, built.documentLength])}`,
+      id: `ranker:${contentHash([...members.map(paramsHash), contentHash(built.tokenizer.files), built.queryLength, built.documentLength, ...(searched ? [searched] : [])])}`,
       parameters: countParams(built.model.params) * members.length,
       async logits(examples) {
         const pairs = examples.map((e) => ({ query: e.text ?? '', documents: [e.pair ?? ''] }));
