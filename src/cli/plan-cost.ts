@@ -3,6 +3,7 @@ import type { DataReport } from '../data/report.ts';
 import { architectureCatalogue, type ModelInfo } from '../nn/catalogue.ts';
 import type { ParamSpecs } from '../nn/params.ts';
 import type { Recipe } from '../recipe/schema/recipe.ts';
+import type { ApiTeacherSettings } from '../run/api-teacher.ts';
 
 /** A model of a recipe before it exists. */
 export interface PlannedModel {
@@ -30,8 +31,7 @@ type Made = Pick<Recipe['student'], 'architecture' | 'options' | 'from' | 'maxLe
 export async function planCost(
   recipe: Recipe,
   report: DataReport,
-  steps: number,
-  baseDir: string,
+  { steps, teacherRows, baseDir }: { steps: number; teacherRows?: number; baseDir: string },
 ): Promise<PlannedCost> {
   const student = await planned(recipe.student, recipe, report, baseDir);
   const { teacher: t } = recipe;
@@ -40,20 +40,38 @@ export async function planCost(
   const teacher =
     (trained ?? folder) && (await planned((trained ?? folder) as Made, recipe, report, baseDir));
   const kept = (split: string): number => report.splits[split]?.kept ?? 0;
+  const lessons = teacherRows ?? (kept('teacher') || kept('train'));
   const teacherSteps =
     trained &&
     (trained.train.steps ??
-      Math.ceil((kept('teacher') || kept('train')) / (trained.train.batchSize * trained.train.accumulate)) *
+      Math.ceil(lessons / (trained.train.batchSize * trained.train.accumulate)) *
         (trained.train.epochs ?? 10)) * trained.ensemble;
+  const apis = apiTeachersOf(recipe);
   return {
     teacher,
     student,
     teacherSteps,
-    ...(t?.kind === 'api' ? { budget: (t as { budget?: { money?: number } }).budget ?? 'none' } : {}),
+    ...(apis.length > 0 ? { budget: budgetOf(apis) } : {}),
     ...(student && (!trained || teacher)
       ? { seconds: seconds(recipe, { teacher, student, teacherSteps }, kept, steps) }
       : {}),
   };
+}
+
+/** The teachers of a recipe that stand behind an API: its own, or members of several. */
+export function apiTeachersOf({ teacher }: Recipe): readonly ApiTeacherSettings[] {
+  const { members = [] } = (teacher ?? {}) as { members?: { kind: string }[] };
+  return [teacher, ...members].filter((t) => t?.kind === 'api') as unknown as ApiTeacherSettings[];
+}
+
+/** Budgets of all teachers together; `none` as soon as one has no limit. */
+function budgetOf(teachers: readonly ApiTeacherSettings[]): PlannedCost['budget'] {
+  if (teachers.some((t) => t.budget?.money === undefined && t.budget?.tokens === undefined)) return 'none';
+  const sum = (unit: 'money' | 'tokens'): number | undefined =>
+    teachers.some((t) => t.budget![unit] === undefined)
+      ? undefined
+      : teachers.reduce((n, t) => n + t.budget![unit]!, 0);
+  return { money: sum('money'), tokens: sum('tokens') };
 }
 
 async function planned(

@@ -9,7 +9,7 @@ import { loadCatalogue } from './catalogue.ts';
 import { checkData } from './inspect.ts';
 import type { Io } from './io.ts';
 import type { PlannedApi } from './plan-api.ts';
-import { type PlannedCost, planCost } from './plan-cost.ts';
+import { apiTeachersOf, type PlannedCost, planCost } from './plan-cost.ts';
 
 export interface PlanReport {
   recipe: string;
@@ -59,7 +59,8 @@ export async function planRecipe(
     });
   if (pairing) requireMethod(pairing, recipe.method.name, `${file} method`);
   const counted = report.form === 'graph' ? inOneBatch(recipe, report) : recipe;
-  const { steps, rowsSeen } = studentSteps(counted, report, runner.trainingRows?.(recipe, data));
+  const { steps, rowsSeen } = studentSteps(counted, report, runner.trainingRows?.(recipe, data, 'student'));
+  const teacherRows = runner.trainingRows?.(recipe, data, 'teacher');
   return {
     recipe: file,
     hash: loaded.hash,
@@ -71,15 +72,14 @@ export async function planRecipe(
     pairing: pairing && forJson(pairing),
     steps,
     rowsSeen,
-    cost: await planCost(counted, report, steps, loaded.baseDir),
-    api: await plannedApi(recipe, report, { baseDir: loaded.baseDir, env: io.env, ask: flags.askTeacher }),
+    cost: await planCost(counted, report, { steps, teacherRows, baseDir: loaded.baseDir }),
+    api: await plannedApi(recipe, data, { baseDir: loaded.baseDir, env: io.env, ask: flags.askTeacher }),
     seconds: (performance.now() - started) / 1000,
   };
 }
 
-async function plannedApi(...given: Parameters<PlanApi>): ReturnType<PlanApi> {
-  const kind = given[0].teacher?.kind as string | undefined;
-  if (kind !== 'api' && kind !== 'several') return undefined;
+async function plannedApi(...given: Parameters<PlanApi>): Promise<PlannedApi[] | undefined> {
+  if (apiTeachersOf(given[0]).length === 0) return undefined;
   return (await import('./plan-api.ts')).planApi(...given);
 }
 type PlanApi = typeof import('./plan-api.ts').planApi;

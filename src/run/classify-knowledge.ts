@@ -1,5 +1,5 @@
 import type { Example } from '../data/types.ts';
-import type { ReportCost, ReportFact } from '../evaluate/report/data.ts';
+import type { ReportFact } from '../evaluate/report/data.ts';
 import type { NDArray } from '../graph/index.ts';
 import type { Method } from '../methods/method.ts';
 import {
@@ -126,28 +126,5 @@ export function signalFact(form: SignalForm, logits: NDArray): ReportFact {
   return {
     name: 'Teacher signals on disk',
     value: `${describeForm(form)}: ${e.bytes.toFixed(0)} bytes a row (whole float32 ${e.denseBytes.toFixed(0)}); ${loss}${tail}`,
-  };
-}
-
-/** What the teacher's answers cost: nothing for a model on this machine. */
-export function costOf(teacher: Pick<Teacher, 'spent'>): ReportCost {
-  const spent = teacher.spent?.();
-  if (!spent)
-    return {
-      rows: [{ item: 'Teacher', amount: '0', note: 'every model of this run worked on this machine' }],
-      total: '0',
-    };
-  const money =
-    spent.money === undefined ? 'unknown' : `${spent.money.toFixed(4)} ${spent.currency ?? ''}`.trim();
-  return {
-    rows: [
-      { item: 'Teacher, tokens in and out', amount: spent.tokens.toLocaleString('en-US') },
-      {
-        item: 'Teacher, answers',
-        amount: money,
-        note: `${spent.requests.toLocaleString('en-US')} requests, earlier parts of a resumed run included${spent.money === undefined ? '; no price table was given' : ''}`,
-      },
-    ],
-    total: money,
   };
 }

@@ -14,7 +14,6 @@ import {
   askingOf,
   askKnowledge,
   classSignalForm,
-  costOf,
   type Knowledge,
   signalFact,
   wholeLogits,
@@ -144,7 +143,6 @@ export async function runClassification(
     examples: differingExamples(ctx, distilled, onTest.logits, classes, recipe.evaluate.examples),
     data: dataFacts(data),
     environment: [signalFact(form, onTest.logits), ...(graph ? [graphFacts(graph).fact] : [])],
-    cost: costOf(teacher),
     warnings: [
       ...warnings(test.length, gold.length),
       ...seedWarnings(recipe),

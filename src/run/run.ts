@@ -16,6 +16,7 @@ import { DecantError, isDecantError } from '../util/errors.ts';
 import { writeFileAtomic } from '../util/node/atomic.ts';
 import { closest } from '../util/suggest.ts';
 import type { RunContext, RunOutcome } from './context.ts';
+import { costOfRun } from './cost.ts';
 import { openEngine } from './engine.ts';
 import { openRunJournal } from './events.ts';
 import { openRun } from './folder.ts';
@@ -111,7 +112,11 @@ export async function runRecipe(recipe: Recipe, hash: string, options: RunOption
     };
     const outcome = await runner.run(ctx, method, config, (close) => closers.unshift(close));
     const report = withChosenMetrics(
-      { ...withHubNames(outcome.report, names), recipe: serializeRecipe(recipe, hash) },
+      {
+        ...withHubNames(outcome.report, names),
+        cost: costOfRun(opened.folder.path, options.teacher),
+        recipe: serializeRecipe(recipe, hash),
+      },
       recipe.evaluate.metrics,
     );
     await writeReport(opened.folder.path, report);

@@ -11,8 +11,8 @@ import type { RunnerAbilities } from './settings-check.ts';
 export interface TaskRunner extends RunnerAbilities {
   /** Reads the task's data, where rows of examples are not all there is (graphs, collections); else `prepareData` does. */
   readonly prepare?: (recipe: Recipe, options: PrepareOptions) => Promise<PreparedData>;
-  /** Rows that the student learns from, where those are not the rows of the data. */
-  readonly trainingRows?: (recipe: Recipe, data: PreparedData) => number;
+  /** Rows that a model learns from, where those are not the rows of the data. */
+  readonly trainingRows?: (recipe: Recipe, data: PreparedData, model: 'student' | 'teacher') => number;
   /** `atEnd` registers what must be closed when the run ends, also after an error. */
   run(ctx: RunContext, method: Method, config: unknown, atEnd: AtEnd): Promise<RunOutcome>;
 }
@@ -77,9 +77,10 @@ const rank: TaskRunner = {
   metrics: async ({ data }) => (await import('./rank/report.ts')).rankMetrics(data.ranking?.depth ?? 100),
   prepare: async (recipe, options) =>
     (await import('./rank/collection.ts')).prepareCollection(recipe, options),
-  trainingRows: ({ data: { ranking } }, data) => {
+  trainingRows: ({ data: { ranking } }, data, model) => {
     const { lists, negatives } = rankingSection.parse(ranking ?? {});
-    return (data as RankData).collection.train.reduce(
+    const { train, teacher = train } = (data as RankData).collection;
+    return (model === 'teacher' ? teacher : train).reduce(
       (n, q) => n + (q.triples.length > 0 && negatives === 1 ? q.triples.length : lists),
       0,
     );

@@ -6,6 +6,9 @@ import type { ApiClient } from './client.ts';
 import { embeddingQuestion } from './dialect.ts';
 import { mapOrdered } from './ordered.ts';
 
+/** Texts that one request for embeddings carries, unless said otherwise. */
+export const TEXTS_PER_REQUEST = 64;
+
 /**
  * Embeddings of an endpoint as a teacher's hidden signal: float32 `[texts, width]` under the path that is asked for.
  * Errors: `teacher` for texts that get no vectors, after all others are answered and kept.
@@ -14,7 +17,7 @@ export function apiEmbedder(
   client: ApiClient,
   settings: { dimensions?: number; textsPerRequest?: number } = {},
 ): Teacher {
-  const { dimensions, textsPerRequest = 64 } = settings;
+  const { dimensions, textsPerRequest = TEXTS_PER_REQUEST } = settings;
   const question = (texts: readonly string[]) =>
     embeddingQuestion(texts, { model: client.model, dimensions });
   return {

@@ -19,9 +19,9 @@ export {
   embeddingQuestion,
   type Question,
 } from './dialect.ts';
-export { apiEmbedder } from './embed.ts';
+export { apiEmbedder, TEXTS_PER_REQUEST } from './embed.ts';
 export { type Endpoint, endpointOf, providers } from './endpoint.ts';
-export { type Budget, type Ledger, type LedgerTotals, openLedger } from './ledger.ts';
+export { type Budget, type Ledger, type LedgerTotals, openLedger, readLedger } from './ledger.ts';
 export { mapOrdered } from './ordered.ts';
 export { costOf, type PriceTable, priceOf, readPrices } from './prices.ts';
 export { storedTokens } from './stored-answer.ts';

@@ -10,8 +10,12 @@ export interface Budget {
 }
 
 /** Lines of the ledger: every request has an `ask`, and one line that says what came of it. */
-export type LedgerLine = { id: number; time: string } & (
-  | { t: 'ask'; key: string; model: string; estimate: Usage; money: number }
+export type LedgerLine = {
+  id: number;
+  time: string;
+} & /** `currency` only where the price of the model is known. */
+(
+  | { t: 'ask'; key: string; model: string; estimate: Usage; money: number; currency?: string }
   /** A whole answer; `estimated` where the server did not say how many tokens it took. */
   | { t: 'paid'; usage: Usage; money: number; estimated?: true }
   /** Refused, or never sent: costs nothing. */
@@ -64,45 +68,8 @@ export function openLedger(path: string | undefined, options: LedgerOptions = {}
       at: 'teacher.prices',
       fix: 'add the model to the price table: models: { NAME: { input: …, output: … } }, per million tokens',
     });
-  const totals: LedgerTotals = {
-    requests: 0,
-    paid: 0,
-    free: 0,
-    lost: 0,
-    tokens: 0,
-    money: 0,
-    lostTokens: 0,
-    lostMoney: 0,
-  };
-  const open = new Map<number, { estimate: Usage; money: number }>();
-  let inFlight = { tokens: 0, money: 0 };
-  let last = 0;
-
-  const count = (line: LedgerLine): void => {
-    last = Math.max(last, line.id);
-    if (line.t === 'ask') {
-      totals.requests++;
-      open.set(line.id, { estimate: line.estimate, money: line.money });
-      inFlight.tokens += line.estimate.input + line.estimate.output;
-      inFlight.money += line.money;
-      return;
-    }
-    const asked = open.get(line.id);
-    if (!asked) return;
-    open.delete(line.id);
-    inFlight.tokens -= asked.estimate.input + asked.estimate.output;
-    inFlight.money -= asked.money;
-    if (open.size === 0) inFlight = { tokens: 0, money: 0 };
-    totals[line.t]++;
-    if (line.t === 'free') return;
-    const tokens = line.usage.input + line.usage.output;
-    totals.tokens += tokens;
-    totals.money += line.money;
-    if (line.t === 'lost') {
-      totals.lostTokens += tokens;
-      totals.lostMoney += line.money;
-    }
-  };
+  const account = openAccount();
+  const { totals, open, count } = account;
   if (path !== undefined) for (const { value } of scanJsonl<LedgerLine>(path)) if (value?.t) count(value);
   const file: JsonlJournal<LedgerLine> | undefined = path === undefined ? undefined : openJsonl(path);
   type Without<T> = T extends LedgerLine ? Omit<T, 'time'> : never;
@@ -121,10 +88,11 @@ export function openLedger(path: string | undefined, options: LedgerOptions = {}
     ask(key, model, estimate) {
       const money = costOf(price, estimate);
       const tokens = estimate.input + estimate.output;
-      check('tokens', totals.tokens, inFlight.tokens, tokens, budget.tokens, 'tokens');
-      check('money', totals.money, inFlight.money, money, budget.money, options.currency ?? 'USD');
-      const id = last + 1;
-      write({ t: 'ask', id, key, model, estimate, money });
+      check('tokens', totals.tokens, account.inFlight.tokens, tokens, budget.tokens, 'tokens');
+      check('money', totals.money, account.inFlight.money, money, budget.money, options.currency ?? 'USD');
+      const id = account.last + 1;
+      const priced = price && { currency: options.currency ?? 'USD' };
+      write({ t: 'ask', id, key, model, estimate, money, ...priced });
       return id;
     },
     paid(id, usage) {
@@ -142,6 +110,68 @@ export function openLedger(path: string | undefined, options: LedgerOptions = {}
     totals: () => ({ ...totals }),
     close: () => file?.close(),
   };
+}
+
+/** Adds up the lines of a ledger; `open` are requests without an outcome so far. */
+function openAccount() {
+  const totals: LedgerTotals = {
+    requests: 0,
+    paid: 0,
+    free: 0,
+    lost: 0,
+    tokens: 0,
+    money: 0,
+    lostTokens: 0,
+    lostMoney: 0,
+  };
+  const open = new Map<number, { estimate: Usage; money: number }>();
+
+  const count = (line: LedgerLine): void => {
+    account.last = Math.max(account.last, line.id);
+    if (line.t === 'ask') {
+      totals.requests++;
+      open.set(line.id, { estimate: line.estimate, money: line.money });
+      account.inFlight.tokens += line.estimate.input + line.estimate.output;
+      account.inFlight.money += line.money;
+      return;
+    }
+    const asked = open.get(line.id);
+    if (!asked) return;
+    open.delete(line.id);
+    account.inFlight.tokens -= asked.estimate.input + asked.estimate.output;
+    account.inFlight.money -= asked.money;
+    if (open.size === 0) account.inFlight = { tokens: 0, money: 0 };
+    totals[line.t]++;
+    if (line.t === 'free') return;
+    const tokens = line.usage.input + line.usage.output;
+    totals.tokens += tokens;
+    totals.money += line.money;
+    if (line.t === 'lost') {
+      totals.lostTokens += tokens;
+      totals.lostMoney += line.money;
+    }
+  };
+  const account = { totals, open, count, inFlight: { tokens: 0, money: 0 }, last: 0 };
+  return account;
+}
+
+/** What a ledger says of a model; no currency where its price is not known. */
+export interface LedgerReading {
+  readonly model: string;
+  readonly currency?: string;
+  readonly totals: LedgerTotals;
+}
+
+/** Reads a ledger without touching it; undefined when it holds no request. */
+export function readLedger(path: string): LedgerReading | undefined {
+  const { totals, count } = openAccount();
+  let first: { model: string; currency?: string } | undefined;
+  for (const { value } of scanJsonl<LedgerLine>(path)) {
+    if (!value?.t) continue;
+    if (value.t === 'ask') first = { model: value.model, currency: value.currency ?? first?.currency };
+    count(value);
+  }
+  return first && { ...first, totals };
 }
 
 function check(
