@@ -18,3 +18,15 @@ export const column = {
   edgeSource: 'graph/source',
   edgeTarget: 'graph/target',
 } as const;
+
+/** The columns whose name begins with a prefix, without it. */
+export const under = <T>(columns: Readonly<Record<string, T>>, prefix: string): Record<string, T> =>
+  Object.fromEntries(
+    Object.entries(columns)
+      .filter(([n]) => n.startsWith(prefix))
+      .map(([n, t]) => [n.slice(prefix.length), t]),
+  );
+
+/** The teacher's activations among columns, by tap path. */
+export const hiddenColumns = <T>(columns: Readonly<Record<string, T>>): Record<string, T> =>
+  under(columns, column.hidden(''));

@@ -8,6 +8,7 @@ import { ffG2m } from './graph/ff-g2m.ts';
 import { sequenceKd } from './language/sequence-kd.ts';
 import { taid } from './language/taid.ts';
 import { uld } from './language/uld.ts';
+import { dhkd } from './logits/dhkd.ts';
 import { dist } from './logits/dist.ts';
 import { dkd } from './logits/dkd.ts';
 import { kd, supervised } from './logits/kd.ts';
@@ -35,6 +36,7 @@ export const methods: Readonly<Record<string, Method>> = Object.fromEntries(
     dist,
     logitStandardization,
     pld,
+    dhkd,
     taid,
     uld,
     sequenceKd,

@@ -92,7 +92,7 @@ export interface LossInput {
    * `subclasses` outputs per class has them as `subclasses` `[batch, classes · S]`; its logits are the classes' sums.
    */
   readonly student: Readonly<Record<string, Tensor>>;
-  /** Any activation of the student by tap path. */
+  /** Any activation of the student by tap path; `embedding` is what its output layer is given. */
   tap(path: string): Tensor;
   readonly teacher: TeacherSignals;
   /** Class ids `[batch]`, or next-token ids `[batch, seq]` aligned with the logits; int32, -100 where there is none. */
@@ -173,6 +173,8 @@ export interface Method<C = any> {
   prepare?(config: C, signals: PrepareInput): Prepared | Promise<Prepared>;
   /** Parameters trained beside the student's (projectors), by name. */
   setup?(config: C, info: SetupInfo): ParamSpecs;
+  /** The term whose gradient the others may not oppose: theirs lose the component against it (PCGrad on one side). */
+  leading?(config: C): string | undefined;
   readonly schedule?: Schedule<C>;
   /** Task prefer: `mismatched` asks for one more response per row, that of another prompt (KTO's reference point). */
   readonly responses?: (config: C) => { readonly mismatched?: boolean };

@@ -1,11 +1,12 @@
 import { constant, type Tensor } from '../graph/index.ts';
 import type { AnyModel } from '../nn/model.ts';
+import { tappingEmbedding } from '../nn/output-layer.ts';
 import { prefixed } from '../nn/params.ts';
 import { scopeOf } from '../nn/scope.ts';
 import type { Objective } from '../train/objective.ts';
 import { masksOf } from '../train/step-graph.ts';
 import { DecantError } from '../util/errors.ts';
-import { column } from './columns.ts';
+import { column, hiddenColumns, under } from './columns.ts';
 import type { LossInput, Method, Prepared, SetupInfo, TeacherSignals } from './method.ts';
 
 export { column };
@@ -15,17 +16,9 @@ export const EXTRA = '@method';
 
 type Columns = Readonly<Record<string, Tensor>>;
 
-/** The columns under a prefix, without it. */
-const under = (batch: Columns, prefix: string): Record<string, Tensor> =>
-  Object.fromEntries(
-    Object.entries(batch)
-      .filter(([n]) => n.startsWith(prefix))
-      .map(([n, t]) => [n.slice(prefix.length), t]),
-  );
-
 function signalsOf(batch: Columns): TeacherSignals {
   const ids = batch[column.topkIds];
-  const hidden = under(batch, column.hidden(''));
+  const hidden = hiddenColumns(batch);
   const prepared = under(batch, column.prepared(''));
   return {
     logits: batch[column.teacherLogits],
@@ -60,14 +53,16 @@ export function distillation<C>(
   config: C,
   info?: SetupInfo,
 ): Objective {
+  const tapped = tappingEmbedding(model);
   const extra = method.setup ? prefixed(EXTRA, method.setup(config, info ?? unknownPair(method.slug))) : {};
   return {
     params: { ...model.params, ...extra },
     scalars: Object.keys(method.schedule?.init(config) ?? {}),
+    leading: method.leading?.(config),
     terms(params, batch, ctx) {
       const taps = new Map<string, Tensor>();
       const forward = { train: ctx.train, nextKey: ctx.nextKey, updates: ctx.updates, taps };
-      const student = model.forward(scopeOf(params, forward), under(batch, 'input/')) as Record<
+      const student = tapped.forward(scopeOf(params, forward), under(batch, 'input/')) as Record<
         string,
         Tensor
       >;

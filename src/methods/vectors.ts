@@ -7,6 +7,7 @@ import { lelpVectors } from './features/lelp.vectors.ts';
 import { bootVectors } from './generative/boot.vectors.ts';
 import { ffG2mVectors } from './graph/ff-g2m.vectors.ts';
 import { taidVectors } from './language/taid.vectors.ts';
+import { dhkdVectors } from './logits/dhkd.vectors.ts';
 import { pldVectors } from './logits/pld.vectors.ts';
 import { adpoVectors } from './preference/adpo.vectors.ts';
 import { marginMseVectors } from './ranking/margin-mse.vectors.ts';
@@ -20,6 +21,7 @@ export const allVectors: readonly Vector[] = [
   ...marginMseVectors,
   ...bootVectors,
   ...pldVectors,
+  ...dhkdVectors,
   ...taidVectors,
   ...lelpVectors,
   ...symbolicKdVectors,

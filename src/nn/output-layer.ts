@@ -63,6 +63,18 @@ export function withEmbedding<M extends Pick<AnyModel, 'forward'>>(model: M): M 
   };
 }
 
+/** The model with a tap `embedding`, what its last linear layer is given, if its scores come out of one. */
+export function tappingEmbedding<M extends Pick<AnyModel, 'forward'>>(model: M): M {
+  return {
+    ...model,
+    forward(s: Scope, inputs: Record<string, Tensor>) {
+      const { outputs, layer } = watched(model, s, inputs);
+      if (layer) s.ctx.taps?.set(EMBEDDING, layer.x);
+      return outputs;
+    },
+  };
+}
+
 /** Weights of the last linear layer: logits = weights · embedding + bias. */
 export function outputLayer(
   model: Pick<AnyModel, 'params' | 'inputs' | 'forward'>,

@@ -1,6 +1,7 @@
 export { accumulate } from './accumulate.ts';
 export { type AdafactorOptions, adafactor } from './adafactor.ts';
 export { type AdamOptions, adam, adamW } from './adam.ts';
+export { addAligned } from './align.ts';
 export { clipByGlobalNorm, clipByValue, globalNorm } from './clip.ts';
 export { type EmaOptions, initEma, updateEma } from './ema.ts';
 export { type LionOptions, lion } from './lion.ts';
@@ -20,6 +21,7 @@ export {
   linear,
   oneCycle,
   type Schedule,
+  stepDecay,
   toSchedule,
   warmup,
 } from './schedules.ts';

@@ -22,6 +22,19 @@ export function cosine({ from, to = 0, steps }: { from: number; to?: number; ste
   return (step) => to + ((from - to) * (1 + Math.cos(Math.PI * Math.min(1, step / steps)))) / 2;
 }
 
+/** `from`, times `factor` after each of the updates `at`. */
+export function stepDecay({
+  from,
+  at,
+  factor = 0.1,
+}: {
+  from: number;
+  at: readonly number[];
+  factor?: number;
+}): Schedule {
+  return (step) => from * factor ** at.filter((a) => step >= a).length;
+}
+
 /** Rises from lr/steps to lr in `steps` updates, then follows `after`, which begins at its own step 0. */
 export function warmup(after: Schedule, steps: number): Schedule {
   if (steps === 0) return after;

@@ -1,13 +1,12 @@
 import type { Example } from '../data/types.ts';
 import type { NDArray } from '../graph/index.ts';
-import type { Method, PrepareInput, SetupInfo } from '../methods/method.ts';
 import { column } from '../methods/columns.ts';
+import type { Method, PrepareInput } from '../methods/method.ts';
 import { boundTo } from '../methods/objective.ts';
+import { pairOf } from '../methods/pair.ts';
 import { withSubclasses } from '../nn/auto.ts';
-import { type AnyModel, tapShapes } from '../nn/model.ts';
 import { type StoredLogitsOptions, storedHidden, type Teacher } from '../teachers/teacher.ts';
 import { arrayColumns, type SignalColumns } from '../train/job.ts';
-import { DecantError } from '../util/errors.ts';
 import type { BuiltModel } from './build.ts';
 import type { Knowledge } from './classify-knowledge.ts';
 import type { RunContext } from './context.ts';
@@ -83,22 +82,4 @@ function withHead(built: BuiltModel, subclasses: number): BuiltModel {
   const fits = ([name, a]: [string, NDArray]): boolean => `${model.params[name]?.shape}` === `${a.shape}`;
   const start = built.start && Object.fromEntries(Object.entries(built.start).filter(fits));
   return { ...built, model, start };
-}
-
-/** Widths by tap path, for the extra parts of a method. */
-function pairOf(model: AnyModel, hidden: Readonly<Record<string, NDArray>>, classes: number): SetupInfo {
-  const taps = new Map([...tapShapes(model)].map(([path, shape]) => [path, shape.at(-1)]));
-  const width = (of: string, n: unknown, path: string, known: Iterable<string>): number => {
-    if (typeof n === 'number') return n;
-    throw new DecantError('pairing', `the ${of} has no activation of a known width at this path`, {
-      at: 'method.options',
-      seen: path,
-      allowed: [...known].slice(0, 20).join(', '),
-    });
-  };
-  return {
-    studentWidth: (path) => width('student', taps.get(path), path, taps.keys()),
-    teacherWidth: (path) => width('teacher', hidden[path]?.shape.at(-1), path, Object.keys(hidden)),
-    classes,
-  };
 }

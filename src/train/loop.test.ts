@@ -1,9 +1,20 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { createNodeEngine } from '../engine/node/engine.ts';
-import { array, logSoftmax, mul, type NDArray, oneHot, sum, toNumbers } from '../graph/index.ts';
+import {
+  array,
+  constant,
+  logSoftmax,
+  mul,
+  type NDArray,
+  oneHot,
+  sum,
+  type Tensor,
+  toNumbers,
+} from '../graph/index.ts';
 import { applyModel, init } from '../nn/model.ts';
 import { mlp } from '../nn/models/mlp.ts';
-import { adamW } from '../optim/index.ts';
+import { initParams, zerosInit } from '../nn/params.ts';
+import { adamW, sgd } from '../optim/index.ts';
 import { createRng } from '../util/rng.ts';
 import type { BatchSource } from './batches.ts';
 import { type CheckpointMeta, type CheckpointStore, type TrainSpec, train } from './loop.ts';
@@ -115,6 +126,34 @@ describe('the training loop', () => {
     expect(Math.abs(a.reduce((s, x, i) => s + x - b[i], 0) / a.length)).toBeLessThan(1e-6);
   });
 
+  it('takes from the other terms what points against the leading one', async () => {
+    const along = (w: Tensor, direction: number[]) => ({ value: sum(mul(w, constant(array(direction)))) });
+    const pulled = (leading?: string): Objective => ({
+      params: { w: { shape: [2], init: zerosInit } },
+      scalars: [],
+      leading,
+      terms: ({ w }, batch) => ({
+        terms: {
+          lead: along(w, [1, 0]),
+          other: along(w, [-2, 1]),
+          more: { ...along(w, [0, 4]), weight: 0.5 },
+        },
+        masks: masksOf(batch),
+      }),
+    });
+    const stepOf = async (leading?: string): Promise<number[]> => {
+      const own = pulled(leading);
+      const start = initParams(own.params, 1);
+      const { params } = await train(
+        spec({ objective: own, params: start, steps: 1, optimizer: sgd(), lr: () => 1 }),
+      );
+      return [...toNumbers(params.w)].map((x) => -x);
+    };
+    expect(await stepOf()).toEqual([-1, 3]);
+    expect(await stepOf('lead')).toEqual([1, 3]);
+    // nothing points against it: the plain sum
+    expect(await stepOf('more')).toEqual([-1, 3]);
+  });
   it('stops early, and says what diverged', async () => {
     const seen: number[] = [];
     const r = await train(

@@ -24,6 +24,11 @@ export interface Objective {
   readonly params: ParamSpecs;
   /** Names of the scalars that `schedule` provides. */
   readonly scalars: readonly string[];
+  /**
+   * The term whose gradient the others may not oppose: over all parameters together, and over the rows in memory together,
+   * theirs lose the component against it.
+   */
+  readonly leading?: string;
   terms(
     params: Params<Tensor>,
     batch: Readonly<Record<string, Tensor>>,

@@ -14,9 +14,15 @@ import {
   trace,
   zeros,
 } from '../graph/index.ts';
-import { clipByGlobalNorm, globalNorm, type Optimizer, type OptimizerState } from '../optim/index.ts';
+import {
+  addAligned,
+  clipByGlobalNorm,
+  globalNorm,
+  type Optimizer,
+  type OptimizerState,
+} from '../optim/index.ts';
 import type { Objective } from './objective.ts';
-import { type Masks, type Over, reduceTerms } from './terms.ts';
+import { type Masks, type Over, reduceTerms, totalOf } from './terms.ts';
 import type { Params } from './types.ts';
 
 /** What the engine keeps between steps. Leaves are flat records by parameter name. */
@@ -210,9 +216,8 @@ function onTensors(
     updates,
     scalars: io.scalars,
   });
-  const { total, reduced } = reduceTerms(terms, masks, io.sizes);
-  const list = gradients(total, Object.values(own));
-  let grads = Object.fromEntries(Object.keys(own).map((n, i) => [n, list[i]]));
+  const { total, reduced, weighted } = reduceTerms(terms, masks, io.sizes);
+  let grads = gradientsOf(weighted, own, objective.leading);
   if (kind !== 'step') grads = mapRecord(grads, (g, n) => add(state.sums![n], g));
   const buffers = { ...state.params, ...Object.fromEntries(updates) };
   if (kind === 'gather') {
@@ -241,6 +246,23 @@ function onTensors(
     },
     report: { ...reduced, total, gradientNorm: norm },
   };
+}
+
+/** The gradient of all terms together; that of a leading term is never weakened by the others'. */
+function gradientsOf(
+  weighted: Readonly<Record<string, Tensor>>,
+  own: Params<Tensor>,
+  leading: string | undefined,
+): Record<string, Tensor> {
+  const names = Object.keys(own);
+  const of = (terms: readonly Tensor[]): Record<string, Tensor> => {
+    const list = gradients(totalOf(terms), Object.values(own));
+    return Object.fromEntries(names.map((n, i) => [n, list[i]]));
+  };
+  const { [leading ?? '']: lead, ...others } = weighted;
+  return lead && Object.keys(others).length > 0
+    ? addAligned(of([lead]), of(Object.values(others)))
+    : of(Object.values(weighted));
 }
 
 /** Sizes of the masks of a batch, read off its `mask/...` columns; examples count rows. */

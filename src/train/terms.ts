@@ -30,9 +30,9 @@ export function reduceTerms(
   terms: Terms,
   masks: Masks,
   sizes: Denominators,
-): { total: Tensor; reduced: Record<string, Tensor> } {
+): { total: Tensor; reduced: Record<string, Tensor>; weighted: Record<string, Tensor> } {
   const reduced: Record<string, Tensor> = {};
-  let total: Tensor | undefined;
+  const weighted: Record<string, Tensor> = {};
   for (const [name, term] of Object.entries(terms)) {
     const over = term.over ?? 'examples';
     const mask = masks[over];
@@ -53,8 +53,11 @@ export function reduceTerms(
         : div(sum(mul(term.value, broadcastTo(cast(mask, 'float32'), term.value.shape))), safe);
     reduced[name] = value;
     if (term.weight === 0) continue;
-    const weighted = term.weight === undefined || term.weight === 1 ? value : mul(value, term.weight);
-    total = total === undefined ? weighted : add(total, weighted);
+    weighted[name] = term.weight === undefined || term.weight === 1 ? value : mul(value, term.weight);
   }
-  return { total: total ?? constant(0), reduced };
+  return { total: totalOf(Object.values(weighted)), reduced, weighted };
 }
+
+/** Σ of scalars; 0 of none. */
+export const totalOf = (values: readonly Tensor[]): Tensor =>
+  values.length === 0 ? constant(0) : values.reduce((a, b) => add(a, b));

@@ -6,10 +6,12 @@ import { interpret } from '../../engine/reference/interpreter.ts';
 import { runOrt } from '../../engine/testing/run-ort.ts';
 import {
   add,
+  cast,
   constant,
   div,
   gradients,
   mul,
+  type NDArray,
   scalar,
   spec,
   sum,
@@ -19,14 +21,17 @@ import {
 } from '../../graph/index.ts';
 import { runVectorFile, type Vector, type VectorFile } from '../../losses/vectors/index.ts';
 import { init } from '../../nn/model.ts';
+import { initParams } from '../../nn/params.ts';
 import { scopeOf } from '../../nn/scope.ts';
 import { parseRecipe } from '../../recipe/parse.ts';
 import { responseOutputs } from '../../train/policy.ts';
 import { probeTeacherSignal } from '../../train/probe.ts';
 import { masksOf } from '../../train/step-graph.ts';
 import type { Masks, Terms } from '../../train/terms.ts';
+import { hiddenColumns } from '../columns.ts';
 import { type LossInput, learnsFromText, type Method } from '../method.ts';
 import { distillation } from '../objective.ts';
+import { pairOf } from '../pair.ts';
 import { checkCalls } from './check-calls.ts';
 import { gradientError, inDouble } from './gradient.ts';
 import { randomColumns, SIZES } from './inputs.ts';
@@ -86,7 +91,7 @@ export function checkMethod(method: Method, options: CheckOptions = {}): void {
       const { error, largest } = gradientError(
         ([x, ...rest]) => {
           const batch = Object.fromEntries(names.map((n, i) => [n, rest[i]]));
-          const input = lossInput(x, batch, scalars);
+          const input = lossInput(x, batch, scalars, partsOf(method, config));
           return totalOf(method.loss(input, config), masksOf(batch));
         },
         [logits, ...Object.values(columns)],
@@ -131,7 +136,12 @@ export function checkMethod(method: Method, options: CheckOptions = {}): void {
           const model = studentFor(task, method.subclasses?.(config));
           const { columns } = await randomColumns(method, task, 'train');
           const source = rowSource(task, columns);
-          const objective = distillation(model, method, config);
+          const objective = distillation(
+            model,
+            method,
+            config,
+            pairOf(model, hiddenColumns(columns), SIZES.classes),
+          );
           const params = init({ ...model, params: objective.params }, 1);
           if (method.needs.signals.length > 0 && !learnsFromText(method.needs))
             await probeTeacherSignal({ engine, objective, params, source, rows: source.size, scalars });
@@ -168,11 +178,19 @@ function outputsOf(logits: Tensor, batch: Readonly<Record<string, Tensor>>): Rec
   return tokens ? responseOutputs(logits, tokens) : foldedOutputs(logits, SIZES.classes);
 }
 
+/** A method's extra parts at their start, for a student of whom only the logits are known: every activation is they. */
+function partsOf(method: Method, config: unknown): Record<string, NDArray> {
+  const { classes, hidden } = SIZES;
+  const params = method.setup?.(config, { studentWidth: () => classes, teacherWidth: () => hidden, classes });
+  return params ? initParams(params, 1) : {};
+}
+
 /** A method's input made of plain tensors, without a model. */
 function lossInput(
   logits: Tensor,
   batch: Readonly<Record<string, Tensor>>,
   scalars: Readonly<Record<string, number>>,
+  parts: Readonly<Record<string, NDArray>> = {},
 ): LossInput {
   const masks = masksOf(batch);
   return {
@@ -182,12 +200,15 @@ function lossInput(
       logits: batch['teacher/logits'],
       score: batch['teacher/score'],
       logp: batch['teacher/logp'],
+      hidden: hiddenColumns(batch),
       prepared: preparedOf(batch),
     },
     labels: batch.labels,
     masks: { examples: masks.examples!, labelled: masks.labelled!, tokens: masks.tokens },
     columns: batch,
     scalars: Object.fromEntries(Object.entries(scalars).map(([n, v]) => [n, constant(scalar(v, 'float64'))])),
-    extra: scopeOf({}),
+    extra: scopeOf(
+      Object.fromEntries(Object.entries(parts).map(([n, a]) => [n, cast(constant(a), 'float64')])),
+    ),
   };
 }

@@ -5,7 +5,7 @@ import type { Method } from '../method.ts';
 import { preparedColumns } from './prepared.ts';
 
 /** Sizes of the random problem a method is checked on. */
-export const SIZES = { rows: 5, tokens: 3, classes: 4, features: 6, responses: 3 } as const;
+export const SIZES = { rows: 5, tokens: 3, classes: 4, features: 6, responses: 3, hidden: 12 } as const;
 
 export type Columns = Record<string, NDArray>;
 
@@ -74,9 +74,19 @@ export async function randomColumns(
   if (signals.includes('score'))
     columns[column.score] = normals(rng, task === 'rank' ? [rows, classes] : [rows]);
   if (method.prepare) Object.assign(columns, await preparedColumns(method, rows, classes, seed));
+  else Object.assign(columns, hiddenColumns(rng, method, rows));
   const outputs = classes * (method.subclasses?.(method.config.parse({})) ?? 1);
   return { columns, logits: normals(rng, [...places, outputs], 1.5) };
 }
+
+/** The teacher's activations, where a method reads them itself. */
+const hiddenColumns = (rng: Rng, method: Method, rows: number): Columns =>
+  Object.fromEntries(
+    (method.teacherHidden?.(method.config.parse({})) ?? []).map((path) => [
+      column.hidden(path),
+      normals(rng, [rows, SIZES.hidden]),
+    ]),
+  );
 
 function edgeColumns(): Columns {
   const ints = (ids: number[]): NDArray => ndarray(Int32Array.from(ids), [ids.length]);

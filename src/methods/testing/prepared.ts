@@ -2,12 +2,12 @@ import { ndarray, type Tensor } from '../../graph/index.ts';
 import { classLogits } from '../../losses/subclasses.ts';
 import { takeRows } from '../../losses/testing/evaluate.ts';
 import { createRng } from '../../util/rng.ts';
-import { column } from '../columns.ts';
+import { column, under } from '../columns.ts';
 import type { Method } from '../method.ts';
-import type { Columns } from './inputs.ts';
+import { type Columns, SIZES } from './inputs.ts';
 
-/** Rows that a method prepares from, of which a batch has the first few; and the width of a random embedding. */
-const [ROWS, WIDTH] = [120, 12];
+/** Rows that a method prepares from, of which a batch has the first few. */
+const ROWS = 120;
 
 /** What a method's `prepare` makes of random signals, as columns of a batch of `rows` rows. */
 export async function preparedColumns(
@@ -27,9 +27,9 @@ export async function preparedColumns(
   const { columns = {} } = await method.prepare!(config, {
     logits,
     hidden: Object.fromEntries(
-      (method.teacherHidden?.(config) ?? []).map((p) => [p, normals([ROWS, WIDTH])]),
+      (method.teacherHidden?.(config) ?? []).map((p) => [p, normals([ROWS, SIZES.hidden])]),
     ),
-    outputLayer: { weights: normals([classes, WIDTH]) },
+    outputLayer: { weights: normals([classes, SIZES.hidden]) },
     labels: Int32Array.from({ length: ROWS }, (_, i) => i % classes),
     classes,
   });
@@ -48,9 +48,4 @@ export const foldedOutputs = (outputs: Tensor, classes: number): Record<string, 
 
 /** The prepared columns of a batch, by the method's names. */
 export const preparedOf = (batch: Readonly<Record<string, Tensor>>): Record<string, Tensor> =>
-  Object.fromEntries(
-    Object.entries(batch).flatMap(([n, t]) => {
-      const prefix = column.prepared('');
-      return n.startsWith(prefix) ? [[n.slice(prefix.length), t]] : [];
-    }),
-  );
+  under(batch, column.prepared(''));

@@ -1,11 +1,13 @@
 import type { Engine } from '../../engine/engine.ts';
 import { type NDArray, ndarray } from '../../graph/index.ts';
-import type { Method } from '../../methods/method.ts';
+import { column, hiddenColumns } from '../../methods/columns.ts';
+import type { Method, SetupInfo } from '../../methods/method.ts';
 import { distillation } from '../../methods/objective.ts';
+import { pairOf } from '../../methods/pair.ts';
 import { createInference } from '../../nn/inference.ts';
 import { type AnyModel, init } from '../../nn/model.ts';
 import type { Params } from '../../nn/params.ts';
-import { adamW, cosine } from '../../optim/index.ts';
+import { adamW, cosine, type Optimizer, type Schedule } from '../../optim/index.ts';
 import type { BatchSource } from '../../train/batches.ts';
 import { train } from '../../train/loop.ts';
 
@@ -29,14 +31,18 @@ export interface FitSpec extends Budget {
   readonly seed: string;
   /** Initial weights; arms that share it start alike. */
   readonly initSeed: string;
-  /** Learning rate after its start: a cosine to 0 (default), or the same throughout. */
-  readonly schedule?: 'cosine' | 'constant';
+  /** Learning rate after its start: a cosine to 0 (default), the same throughout, or one of its own. */
+  readonly schedule?: 'cosine' | 'constant' | Schedule;
+  /** Default: AdamW. */
+  readonly optimizer?: Optimizer;
+  /** Largest norm of the gradient; default: any. */
+  readonly clip?: number;
 }
 
-/** Trains with AdamW, by default with a cosine to 0, and gives the weights of the last step. */
+/** Trains, by default with AdamW and a cosine to 0, and gives the weights of the last step. */
 export async function fitModel(spec: FitSpec): Promise<Params<NDArray>> {
   const config = spec.method.config.parse(spec.options ?? {});
-  const objective = distillation(spec.model, spec.method, config);
+  const objective = distillation(spec.model, spec.method, config, pairIn(spec));
   const { schedule } = spec.method;
   const { params } = await train({
     engine: spec.engine,
@@ -45,8 +51,9 @@ export async function fitModel(spec: FitSpec): Promise<Params<NDArray>> {
     source: rowsOf(spec.columns),
     batchSize: spec.batch,
     steps: spec.steps,
-    optimizer: adamW(),
-    lr: spec.schedule === 'constant' ? () => spec.lr : cosine({ from: spec.lr, to: 0, steps: spec.steps }),
+    optimizer: spec.optimizer ?? adamW(),
+    clip: spec.clip,
+    lr: rateOf(spec),
     seed: spec.seed,
     schedule: schedule && {
       init: () => schedule.init(config),
@@ -55,6 +62,15 @@ export async function fitModel(spec: FitSpec): Promise<Params<NDArray>> {
   });
   return params;
 }
+
+function rateOf({ schedule = 'cosine', lr, steps }: FitSpec): Schedule {
+  if (schedule === 'constant') return () => lr;
+  return schedule === 'cosine' ? cosine({ from: lr, to: 0, steps }) : schedule;
+}
+
+/** What is known of the pair: widths, and the number of classes that the teacher scores. */
+const pairIn = ({ model, method, columns }: FitSpec): SetupInfo | undefined =>
+  method.setup && pairOf(model, hiddenColumns(columns), columns[column.teacherLogits].shape[1]);
 
 /** The logits of a model for every row, `[rows, classes]`. */
 export async function logitsOf(

@@ -1,5 +1,6 @@
 import { adpo } from './adpo.ts';
 import { boot } from './boot.ts';
+import { dhkd } from './dhkd.ts';
 import { ffG2m } from './ff-g2m.ts';
 import { lelp } from './lelp.ts';
 import { classics } from './logits.ts';
@@ -14,5 +15,5 @@ export type { Reproduction, ResultCard } from './types.ts';
 
 /** Every reproduction, by slug. A new one is a file in this folder and a line here. */
 export const reproductions: Readonly<Record<string, Reproduction>> = Object.fromEntries(
-  [adpo, boot, pld, symbolicKd, taid, lelp, marginMse, ffG2m, ...classics].map((r) => [r.slug, r]),
+  [adpo, boot, pld, dhkd, symbolicKd, taid, lelp, marginMse, ffG2m, ...classics].map((r) => [r.slug, r]),
 );

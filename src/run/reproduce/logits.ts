@@ -5,7 +5,6 @@ import { logitStandardization } from '../../methods/logits/logit-standardization
 import { nkd } from '../../methods/logits/nkd.ts';
 import type { Method } from '../../methods/method.ts';
 import {
-  type Arms,
   type DigitsSettings,
   digitsArms,
   digitsDiffers,
@@ -13,6 +12,7 @@ import {
   digitsSettings,
   runDigits,
 } from './digits.ts';
+import type { Arms } from './side-by-side.ts';
 import { type Criterion, defineReproduction, type Reproduction } from './types.ts';
 
 /** A classic on digits with its paper's own settings, beside cross-entropy and KD. */

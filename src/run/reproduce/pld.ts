@@ -2,7 +2,6 @@ import { dist } from '../../methods/logits/dist.ts';
 import { kd, supervised } from '../../methods/logits/kd.ts';
 import { pld as method } from '../../methods/logits/pld.ts';
 import {
-  type Arms,
   type DigitsSettings,
   digitsArms,
   digitsDiffers,
@@ -10,6 +9,7 @@ import {
   digitsSettings,
   runDigits,
 } from './digits.ts';
+import type { Arms } from './side-by-side.ts';
 import { defineReproduction } from './types.ts';
 
 const ARMS: Arms = {
