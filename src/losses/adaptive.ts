@@ -36,7 +36,8 @@ export interface AdaptiveKl {
  *
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
- * @source Wu et al. 2024 (2404.02657)
+ * @returns loss `[...]` nats, and both weights `[...]`
+ * @source Wu et al. 2024 (2404.02657), AKL as in the authors' code (`AKL.py`)
  * @example
  * adaptiveKl(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]]))).headWeight // => [0.5]
  */

@@ -29,7 +29,8 @@ export interface ByteAlignment {
  *
  * @param studentOffsets [start, end) bytes of each student token
  * @param teacherOffsets [start, end) bytes of each teacher token
- * @source TRL, GOLD trainer (extended universal logit distillation), after Patiño et al. 2025
+ * @returns positions of each group, on both sides
+ * @source TRL's code, GOLD trainer (extended universal logit distillation), after Patiño et al. 2025
  * @example
  * alignByBytes([[0, 2], [2, 5]], [[0, 5]]) // => { "student": [[0, 1]], "teacher": [[0]] }
  */
@@ -65,7 +66,7 @@ export function alignByBytes(
  * @param tokenIds `[seq]` int32, the actual tokens
  * @param groups positions of each group, ascending (host arrays)
  * @returns `[groups, vocab]`
- * @source TRL, GOLD trainer (extended universal logit distillation), after Patiño et al. 2025
+ * @source TRL's code, GOLD trainer (extended universal logit distillation), after Patiño et al. 2025
  * @example
  * mergeGroups(constant([[0.5, 0.5], [0.2, 0.8]]), constant([0, 1], 'int32'), [[0, 1]]) // => [[0.4, 0.4]]
  */
@@ -98,6 +99,7 @@ const indices = (values: readonly number[]): Tensor => constant(array(values, 'i
  * @param spanOf `[tokens]` int32, the span of each token (spans in order, from 0)
  * @param spans number of spans
  * @returns `[spans]`
+ * @source the chain rule of probability, textbook, unnumbered
  * @example
  * spanLogLikelihood(constant([-1, -2, -3]), constant([0, 0, 1], 'int32'), 2) // => [-3, -3]
  */
@@ -112,7 +114,7 @@ export const spanLogLikelihood = (tokenLogp: Tensor, spanOf: Tensor, spans: numb
  * @param studentSpanLogp `[...]` log Q from {@link spanLogLikelihood}, ≤ 0
  * @param teacherSpanLogp `[...]` log P
  * @returns `[...]` nats; +∞ where Q is 0 or 1 and P is not
- * @source Minixhofer et al. 2025 (2503.20083) (binarised approximate likelihood matching)
+ * @source Minixhofer et al. 2025 (2503.20083), definition of binarised approximate likelihood matching
  * @example
  * alignedSpanKl(constant([-0.693147]), constant([-0.693147])) // => [0]
  */
@@ -129,6 +131,7 @@ export function alignedSpanKl(studentSpanLogp: Tensor, teacherSpanLogp: Tensor):
  * @param studentSpanLogp `[...]`
  * @param teacherSpanLogp `[...]`
  * @returns `[...]`
+ * @source none: the squared counterpart of {@link alignedSpanKl}
  * @example
  * alignedSpanMse(constant([-3]), constant([-1])) // => [4]
  */

@@ -53,7 +53,7 @@ const column = (x: number | Tensor): number | Tensor =>
  * @param anchorLogp the same under the anchor; undefined for the uniform one
  * @param options τ, which is 1/β of DPO: a number, or one per prompt `[prompts]`
  * @returns `[prompts, responses]` nats; -∞ where no response is
- * @source Wang 2025 (2510.18913)
+ * @source Wang 2025 (2510.18913), definition of the anchored policy
  * @example
  * anchoredLogp(constant([[-1, -5]]), constant([[-1, -5]])) // => [[-0.693147, -0.693147]]
  */
@@ -69,9 +69,11 @@ export function anchoredLogp(
 /**
  * ADPO: -Σ_i q_i log softmax((log π - log π_anchor)/τ)_i, which is KL(q ‖ anchored policy) + H(q).
  *
+ * @param logp `[prompts, responses]` log π(y|x) of whole responses
+ * @param anchorLogp the same under the anchor; undefined for the uniform one
  * @param targets q `[prompts, responses]`, rows sum to 1; no gradient
  * @returns `[prompts]` nats
- * @source Wang 2025 (2510.18913)
+ * @source Wang 2025 (2510.18913), definition of the ADPO loss
  * @example
  * anchoredCrossEntropy(constant([[-1, -1]]), undefined, constant([[1, 0]])) // => [0.693147]
  */
@@ -90,8 +92,10 @@ export function anchoredCrossEntropy(
  * The policy at which {@link anchoredCrossEntropy} is smallest, on the list: π* ∝ π_anchor q^τ. A uniform q gives the
  * anchor back, not the uniform policy.
  *
+ * @param anchorLogp `[prompts, responses]` log-probabilities under the anchor; undefined for the uniform one
+ * @param targets q `[prompts, responses]`, rows sum to 1
  * @returns `[prompts, responses]`, rows sum to 1
- * @source Wang 2025 (2510.18913)
+ * @source Wang 2025 (2510.18913), closed form of the optimum
  * @example
  * anchoredOptimum(constant([[0, 0]]), constant([[0.8, 0.2]]), { tau: 0.5 }) // => [[0.666667, 0.333333]]
  */
@@ -106,7 +110,7 @@ export const anchoredOptimum = (
  *
  * @param scores rewards, or a teacher's log-probabilities
  * @returns `[prompts, responses]`, no gradient; 0 where no response is
- * @source Wang 2025 (2510.18913), rewards at temperature 0.5
+ * @source Wang 2025 (2510.18913), the listwise soft form, rewards at temperature 0.5
  * @example
  * softTargets(constant([[1, 0]]), { temperature: 0.5 }) // => [[0.880797, 0.119203]]
  */
@@ -119,8 +123,9 @@ export const softTargets = (
  * Hard targets: all mass on the response with the largest score (the first of equals), or (1 - ε) on it and ε shared by
  * the others when labels are noisy.
  *
+ * @param scores `[prompts, responses]`
  * @returns `[prompts, responses]`, no gradient
- * @source Wang 2025 (2510.18913) for ε = 0; Mitchell 2023 (a note on cDPO) for ε
+ * @source Wang 2025 (2510.18913), the hard form, for ε = 0; Mitchell 2023 (a note on cDPO), eq. 3, for ε
  * @example
  * hardTargets(constant([[2, 3, 1]]), { labelSmoothing: 0.2 }) // => [[0.1, 0.8, 0.1]]
  */
@@ -142,6 +147,7 @@ export function hardTargets(
 /**
  * Scores less the mean of their list, over its (unbiased) standard deviation + eps; 0 in a list of equal scores.
  *
+ * @param scores `[prompts, responses]`
  * @returns `[prompts, responses]`, no gradient; 0 where no response is
  * @source Shao et al. 2024 (2402.03300), section 4.1.2; Wang 2025 (2510.18913), code, for eps
  * @example
@@ -166,7 +172,7 @@ export function standardizedScores(
  *
  * @param scores `[prompts, responses]`, M of them in all
  * @returns `[prompts, responses]` within 0 and 1, no gradient
- * @source Wang 2025 (2510.18913v1); Silverman 1986, section 3.4.2, for h
+ * @source Wang 2025 (2510.18913v1), the kernel-density form; Silverman 1986, section 3.4.2, for h
  * @example
  * kernelRanks(constant([[0, 0, 0]])) // => [[0.5, 0.5, 0.5]]
  */
@@ -198,7 +204,7 @@ export function kernelRanks(scores: Tensor, { present }: ListOptions = {}): Tens
  * @param second ρ_2 `[pairs]`
  * @param q probability that the first is better, `[pairs]`; no gradient
  * @returns `[pairs]` nats
- * @source Wang 2025 (2510.18913)
+ * @source Wang 2025 (2510.18913), the pairwise soft form
  * @example
  * softLabelDpo(constant([2]), constant([2]), constant([0.7])) // => [0.693147]
  */

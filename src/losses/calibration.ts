@@ -40,6 +40,7 @@ import { safeSqrt } from './numerics.ts';
  * @param logp `[n, classes]` log-probabilities
  * @param labels `[n]` int32
  * @returns `[n]` nats
+ * @source the logarithmic score, textbook, unnumbered
  * @example
  * nll(temperedLogp(constant([[0, 0]])), constant([1], 'int32')) // => [0.693147]
  */
@@ -51,7 +52,7 @@ export const nll = (logp: Tensor, labels: Tensor): Tensor => neg(pickLabel(logp,
  * @param p `[n, classes]` probabilities
  * @param labels `[n]` int32
  * @returns `[n]`
- * @source Brier 1950
+ * @source Brier 1950, definition of the score, unnumbered
  * @example
  * brier(constant([[0.5, 0.5]]), constant([0], 'int32')) // => [0.5]
  */
@@ -74,7 +75,8 @@ export interface EceOptions {
  * @param p `[n, classes]` probabilities
  * @param labels `[n]` int32
  * @returns a scalar, 0 to 1
- * @source Guo et al. 2017 (1706.04599), eq. 3; Nixon et al. 2019 (1904.01685) for equal mass
+ * @source Guo et al. 2017 (1706.04599), definition of ECE; Nixon et al. 2019 (1904.01685), the adaptive form, for equal
+ *   mass
  * @example
  * expectedCalibrationError(constant([[0.8, 0.2], [0.6, 0.4]]), constant([0, 1], 'int32')) // => 0.4
  */
@@ -105,7 +107,7 @@ export function expectedCalibrationError(
  * @param studentLogits `[n, classes]`
  * @param teacherLogits `[n, classes]`
  * @returns `[n]`
- * @source Stanton et al. 2021 (2106.05945) (top-1 agreement)
+ * @source Stanton et al. 2021 (2106.05945), definition of top-1 agreement
  * @example
  * agreement(constant([[0, 1], [1, 0]]), constant([[0, 1], [0, 1]])) // => [1, 0]
  */
@@ -148,7 +150,7 @@ export function trustScore(
  * @param canaryLogp `[]` or `[canaries]` log-likelihood of the secret
  * @param otherLogp `[..., |R| - 1]` log-likelihoods of all other fillings
  * @returns the shape of `canaryLogp`, bits
- * @source Carlini et al. 2019 (1802.08232)
+ * @source Carlini et al. 2019 (1802.08232), definition of exposure by rank
  * @example
  * exposure(constant([-1]), constant([[-2, -3, -4]])) // => [2]
  */

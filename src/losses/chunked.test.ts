@@ -56,6 +56,7 @@ describe.each(cases)('chunked $name equals the plain one', ({ divergence, plain 
     [6, 2, 2, 5, 6],
     [5, 4, 3, 1, 2],
     [1, 3, 3, 9, 1],
+    [1 + rng.int(9), 1 + rng.int(5), 1 + rng.int(5), 2 + rng.int(12), 1 + rng.int(4)],
   ])('%i tokens, widths %i and %i, vocabulary %i, chunks of %i', async (tokens, ws, wt, vocab, chunk) => {
     const inputs = [
       random(tokens, ws),

@@ -52,6 +52,12 @@ export interface ChunkOptions {
 /**
  * Rows per chunk: one `[chunk, vocab]` matrix near 32 MiB of float32, but at least 256 rows, and 512 where the head is
  * too large for a cache: each chunk reads the heads and rewrites the head's gradient.
+ *
+ * @param vocab number of classes
+ * @returns a whole number of rows
+ * @source none: a size for this library's buffers
+ * @example
+ * defaultChunk(1000) // => 8388
  */
 export const defaultChunk = (vocab: number): number =>
   Math.max(vocab > 2 ** 16 ? 512 : 256, Math.floor(2 ** 23 / vocab));
@@ -66,6 +72,7 @@ interface Kernel {
  * Σ_t w_t d_t over tokens of a divergence of the two heads' distributions, in one pass: the gradients are made chunk by
  * chunk beside the value, so that no product is done twice. Weights are mask over number of tokens, usually.
  *
+ * @param divergence which one, and its parameter
  * @param student hidden `[tokens, width]`, head `[vocab, width]`
  * @param teacher hidden `[tokens, width']`, head `[vocab, width']`; constants
  * @param weights `[tokens]`, constants
@@ -117,6 +124,7 @@ export function chunkedSum(
 /**
  * The divergence of each token, un-reduced. The backward pass computes each chunk's logits a second time.
  *
+ * @param divergence which one, and its parameter
  * @param student hidden `[tokens, width]`, head `[vocab, width]`
  * @param teacher hidden `[tokens, width']`, head `[vocab, width']`; constants
  * @returns `[tokens]` nats

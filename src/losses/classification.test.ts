@@ -22,6 +22,7 @@ import {
   f64,
   i32,
   normals,
+  takeColumns,
   takeRows,
 } from './testing/evaluate.ts';
 
@@ -54,13 +55,15 @@ describe.each(LOSSES)('%s', (_, loss, { zero, masked }) => {
         toNumbers(normals(rng, [n, c])).map((v) => (Math.abs(v) > 0.8 ? Math.sign(v) * 1e4 : v)),
         [n, c],
       );
-    for (const [s, t] of [
-      [normals(rng, [n, c], 3), normals(rng, [n, c], 3)],
-      [extreme(), extreme()],
-    ]) {
-      const got = evaluate64(loss, [s, t, y]);
+    const drawn = (): [NDArray, NDArray, NDArray] => {
+      const shape = [1 + rng.int(5), 2 + rng.int(8)];
+      const labels = i32(Array.from({ length: shape[0] }, () => rng.int(shape[1])));
+      return [normals(rng, shape, 3), normals(rng, shape, 3), labels];
+    };
+    for (const inputs of [drawn(), drawn(), [extreme(), extreme(), y]]) {
+      const got = evaluate64(loss, inputs);
       expect(allFinite(got)).toBe(true);
-      const single = await evaluate32(loss, [s, t, y]);
+      const single = await evaluate32(loss, inputs);
       expect(distance(single.value, got.value)).toBeLessThan(1e-4);
       expect(distance(single.gradients[0], got.gradients[0])).toBeLessThan(1e-4);
     }
@@ -88,6 +91,17 @@ describe.each(LOSSES)('%s', (_, loss, { zero, masked }) => {
         ),
       ).toBeLessThan(1e-12);
     });
+  it('does not depend on the order of classes or examples', () => {
+    const [s, t] = [normals(rng, [n, c], 2), normals(rng, [n, c], 2)];
+    const classes = rng.shuffle([0, 1, 2, 3, 4, 5]);
+    const order = rng.shuffle([0, 1, 2, 3]);
+    const plain = evaluate64(loss, [s, t, y]).value;
+    const relabelled = i32([...toNumbers(y)].map((label) => classes.indexOf(label)));
+    const byClass = evaluate64(loss, [takeColumns(s, classes), takeColumns(t, classes), relabelled]).value;
+    expect(distance(byClass, plain)).toBeLessThan(1e-10);
+    const byExample = evaluate64(loss, [takeRows(s, order), takeRows(t, order), takeRows(y, order)]).value;
+    expect(distance(byExample, plain.length === 1 ? plain : order.map((i) => plain[i]))).toBeLessThan(1e-10);
+  });
   it('classes of no mass in both models keep it finite', () => {
     if (loss === LOSSES[2][1] || loss === LOSSES[3][1]) return; // z-scores of -∞ are not defined
     const holes = (): NDArray =>

@@ -39,7 +39,7 @@ export interface TemperatureOptions extends RowOptions {
  * @param studentLogits `[..., classes]`
  * @param teacherLogits `[..., classes]`
  * @returns `[...]` nats
- * @source Hinton et al. 2015 (1503.02531), section 2
+ * @source Hinton et al. 2015 (1503.02531), section 2: eq. 1 for the temperature, the factor T² unnumbered
  * @example
  * hintonKl(constant([[0, 0]]), constant([[4, 0]]), { temperature: 4 }) // => [1.775107]
  */
@@ -64,7 +64,7 @@ export interface HintonOptions extends TemperatureOptions {
  * @param teacherLogits `[..., classes]`
  * @param labels `[...]` int32; -100 leaves the cross-entropy out
  * @returns `[...]` nats
- * @source Hinton et al. 2015 (1503.02531), section 2
+ * @source Hinton et al. 2015 (1503.02531), section 2: eq. 1 for the temperature, the weighted sum unnumbered
  * @example
  * hintonKd(constant([[0, 0]]), constant([[4, 0]]), constant([0], 'int32'), { temperature: 4 }) // => [1.234127]
  */
@@ -85,7 +85,7 @@ export const hintonKd = (
  *
  * @param logits `[..., classes]`
  * @returns `[..., classes]`
- * @source Sun et al. 2024 (2403.01427)
+ * @source Sun et al. 2024 (2403.01427), the Z-score as in the authors' code (`KD.py`)
  * @example
  * standardizeLogits(constant([[1, 2, 3]])) // => [[-1, 0, 1]]
  */
@@ -103,7 +103,7 @@ export function standardizeLogits(logits: Tensor, { eps = 1e-7 }: { eps?: number
  * @param teacherLogits `[..., classes]`
  * @param labels `[...]` int32
  * @returns `[...]` nats
- * @source Sun et al. 2024 (2403.01427), algorithm 1 (base τ 2, KL weight 9 there)
+ * @source Sun et al. 2024 (2403.01427), as in the authors' code (`KD.py`; base τ 2, KL weight 9 there)
  * @example
  * standardizedKd(constant([[0, 1]]), constant([[0, 5]]), constant([1], 'int32'), { alpha: 0 }) // => [0]
  */
@@ -138,7 +138,7 @@ export interface DkdOptions extends TemperatureOptions {
  * @param teacherLogits `[..., classes]`
  * @param labels `[...]` int32
  * @returns `[...]` nats
- * @source Zhao et al. 2022 (2203.08679), eq. 7
+ * @source Zhao et al. 2022 (2203.08679), the DKD loss as in mdistiller's code (`DKD.py`)
  * @example
  * decoupledKd(constant([[1, 2, 3]]), constant([[1, 2, 3]]), constant([0], 'int32')) // => [0]
  */
@@ -172,7 +172,7 @@ export interface NkdOptions extends TemperatureOptions {
  * @param teacherLogits `[..., classes]`
  * @param labels `[...]` int32
  * @returns `[...]` nats
- * @source Yang et al. 2023 (2303.13005); τ² as in the authors' code
+ * @source Yang et al. 2023 (2303.13005), the NKD loss; τ² as in the authors' code (`nkd.py`)
  * @example
  * normalizedKd(constant([[0, 0, 0]]), constant([[0, 0, 0]]), constant([0], 'int32')) // => [1.405925]
  */
@@ -232,7 +232,7 @@ const correlationDistance = (a: Tensor, b: Tensor, axis: number, eps: number): T
  * @param studentLogits `[batch, classes]`
  * @param teacherLogits `[batch, classes]`
  * @returns inter `[batch]`, intra `[classes]`
- * @source Huang et al. 2022 (2205.10536)
+ * @source Huang et al. 2022 (2205.10536), eq. 8 (inter) and 9 (intra); τ² as in torchdistill's code
  * @example
  * dist(constant([[1, 0, 3], [2, 2, 0]]), constant([[1, 0, 3], [2, 2, 0]])).inter // => [0, 0]
  */

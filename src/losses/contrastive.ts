@@ -50,10 +50,11 @@ export interface CrdOptions {
  *
  * @param studentEmbedding `[batch, dim]`
  * @param teacherEmbedding `[batch, dim]`
+ * @param memory of both models, `[examples, dim]` each, rows of length 1
  * @param positive `[batch]` int32, index of each example
  * @param negatives `[batch, K]` int32, indices of its negatives
  * @returns `[batch]` nats
- * @source Tian et al. 2020 (1910.10699), in the form of the authors' code
+ * @source Tian et al. 2020 (1910.10699), eq. 10 with the critic of eq. 19, normalised as in the authors' code
  * @example
  * crdLoss(constant([[1, 0]]), constant([[1, 0]]), { student: constant([[1, 0], [0, 1]]), teacher: constant([[1, 0], [0, 1]]) }, constant([0], 'int32'), constant([[1]], 'int32'), { temperature: 1, zStudent: 4, zTeacher: 4, examples: 2 }) // => [1.91382]
  */
@@ -82,7 +83,7 @@ export function crdLoss(
  * @param positive `[batch]` int32
  * @param negatives `[batch, K]` int32
  * @returns positive `[batch]`, negatives `[batch, K]`
- * @source Tian et al. 2020 (1910.10699)
+ * @source Tian et al. 2020 (1910.10699), the exponential similarity of eq. 19, as in the authors' code
  * @example
  * crdScores(constant([[1, 0]]), constant([[1, 0], [0, 1]]), constant([0], 'int32'), constant([[1]], 'int32'), { temperature: 1 }).negatives // => [[1]]
  */

@@ -18,11 +18,11 @@ export const contrastiveVectors: readonly Vector[] = [
         // its first column repeats the positive
         slice(x.contrast_idx, { axes: [1], starts: [1], ends: [undefined] }),
         {
-          temperature: c.number('temperature'),
+          temperature: c.optional('temperature'),
           zStudent: c.number('Z_s'),
           zTeacher: c.number('Z_t'),
           examples: c.number('n_data'),
-          eps: c.number('eps'),
+          eps: c.optional('eps'),
         },
       );
       const momentum = c.number('momentum', 0.5);

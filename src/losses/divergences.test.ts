@@ -249,6 +249,16 @@ describe('divergences at their limits', () => {
     ).toBeLessThan(1e-12);
     expect(distance(ce.gradients[0], kl.gradients[0])).toBeLessThan(1e-12);
   });
+  it('adaptive KL is the forward KL when the head is everything, else between the KLs by the shares of the gap', () => {
+    expectSame((q, p) => adaptiveKl(q, p, { mu: 2 }).loss, forwardKl, 1e-14);
+    const [forward, reverse] = [of(forwardKl).value, of(reverseKl).value];
+    const head = of((q, p) => adaptiveKl(q, p).headWeight).value;
+    const tail = of((q, p) => adaptiveKl(q, p).tailWeight).value;
+    of((q, p) => adaptiveKl(q, p).loss).value.forEach((v, i) => {
+      expect(head[i] + tail[i]).toBeCloseTo(1, 12);
+      expect(v).toBeCloseTo(head[i] * forward[i] + tail[i] * reverse[i], 12);
+    });
+  });
   it('total variation obeys Pinsker: 2 TV² ≤ KL', () => {
     const tv = of(totalVariation).value;
     of(forwardKl).value.forEach((kl, i) => {

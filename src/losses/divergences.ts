@@ -34,7 +34,9 @@ export interface RowOptions {
  * Log-probabilities at temperature T: log softmax(logits / T).
  *
  * @param logits `[..., classes]`
+ * @param temperature T, above 0
  * @returns `[..., classes]`
+ * @source Hinton et al. 2015 (1503.02531), eq. 1, as a logarithm
  * @example
  * temperedLogp(constant([[2, 0]]), 2) // => [[-0.313262, -1.313262]]
  */
@@ -71,6 +73,7 @@ const total = (terms: Tensor, { mask }: RowOptions): Tensor => maskRows(sum(term
  *
  * @param logp `[..., classes]` log-probabilities
  * @returns `[...]`
+ * @source Shannon 1948, textbook definition, unnumbered
  * @example
  * entropy(temperedLogp(constant([[1, 1]]))) // => [0.693147]
  */
@@ -102,7 +105,7 @@ export function crossEntropy(studentLogp: Tensor, teacherLogp: Tensor, options: 
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
  * @returns `[...]` nats
- * @source Hinton et al. 2015 (1503.02531), section 2, in the form of a divergence
+ * @source Kullback and Leibler 1951, textbook definition; per token Ko et al. 2025 (2503.07067), eq. 1
  * @example
  * forwardKl(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]]))) // => [0.110944]
  */
@@ -118,7 +121,7 @@ export function forwardKl(studentLogp: Tensor, teacherLogp: Tensor, options: Row
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
  * @returns `[...]` nats
- * @source Gu et al. 2023 (2306.08543), eq. 1, per token
+ * @source Gu et al. 2023 (2306.08543), eq. 1, per token; summed over the vocabulary as in the first term of eq. 3
  * @example
  * reverseKl(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]]))) // => [0.120115]
  */
@@ -142,7 +145,7 @@ export interface SymmetricKlOptions extends RowOptions {
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
  * @returns `[...]` nats
- * @source Ko et al. 2024 (2402.03898), code (λ 0.9)
+ * @source Ko et al. 2024 (2402.03898), the authors' code (λ 0.9)
  * @example
  * symmetricKl(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]])), { lambda: 0.5 }) // => [0.115529]
  */
@@ -202,7 +205,7 @@ function mixtureDivergence(
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
  * @returns `[...]` nats
- * @source Ko et al. 2024 (2402.03898), code (λ 0.9)
+ * @source Ko et al. 2024 (2402.03898), the authors' code (λ 0.9)
  * @example
  * jsDistance(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]])), { lambda: 0.5 }) // => [0.0285353]
  */
@@ -228,7 +231,8 @@ export interface SkewOptions extends RowOptions {
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
  * @returns `[...]` nats
- * @source Ko et al. 2024 (2402.03898)
+ * @source Ko et al. 2024 (2402.03898), definition of SKL; restated in Ko et al. 2025 (2503.07067), section 2,
+ *   unnumbered
  * @example
  * skewedForwardKl(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]]))) // => [0.0906425]
  */
@@ -252,7 +256,8 @@ export function skewedForwardKl(
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
  * @returns `[...]` nats
- * @source Ko et al. 2024 (2402.03898)
+ * @source Ko et al. 2024 (2402.03898), definition of SRKL; restated in Ko et al. 2025 (2503.07067), section 2,
+ *   unnumbered
  * @example
  * skewedReverseKl(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]]))) // => [0.0949616]
  */
@@ -275,7 +280,7 @@ export function skewedReverseKl(
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
  * @returns `[...]`
- * @source Wen et al. 2023 (2307.15190)
+ * @source Wen et al. 2023 (2307.15190) as a distillation loss; textbook definition, unnumbered
  * @example
  * totalVariation(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]]))) // => [0.231059]
  */
@@ -292,7 +297,7 @@ export function totalVariation(studentLogp: Tensor, teacherLogp: Tensor, options
  * @param studentLogp `[..., classes]` log q
  * @param teacherLogp `[..., classes]` log p
  * @returns `[...]`
- * @source Amari 1985; the parametrization of Minka 2005, for normalised distributions
+ * @source Amari 1985; the parametrized form of Minka 2005, for normalised distributions
  * @example
  * alphaDivergence(temperedLogp(constant([[0, 0]])), temperedLogp(constant([[1, 0]])), { alpha: 0.5 }) // => [0.1148293]
  */

@@ -42,21 +42,21 @@ export const divergenceVectors: readonly Vector[] = [
     reverseKl(q, p, { mask }),
   ),
   tokenMean('(1-lam)*forward + lam*reverse (forward without teacher entropy)', (q, p, mask, c) =>
-    symmetricKl(q, p, { mask, lambda: c.number('lam'), dropTeacherEntropy: true }),
+    symmetricKl(q, p, { mask, lambda: c.optional('lam'), dropTeacherEntropy: true }),
   ),
   tokenMean('m=(1-lam)p+lam q; lam*KL(q||m)+(1-lam)*KL(p||m)', (q, p, mask, c) =>
-    jsDistance(q, p, { mask, lambda: c.number('lam') }),
+    jsDistance(q, p, { mask, lambda: c.optional('lam') }),
   ),
   tokenMean('0.5*sum|p-q|', (q, p, mask) => totalVariation(q, p, { mask })),
   tokenMean('-sum p log(lam p+(1-lam) q)', (q, p, mask, c) =>
-    skewedForwardKl(q, p, { mask, alpha: c.number('lam'), dropTeacherEntropy: true }),
+    skewedForwardKl(q, p, { mask, alpha: c.optional('lam'), dropTeacherEntropy: true }),
   ),
   tokenMean('KL(q || (1-lam) p + lam q)', (q, p, mask, c) =>
-    skewedReverseKl(q, p, { mask, alpha: c.number('lam') }),
+    skewedReverseKl(q, p, { mask, alpha: c.optional('lam') }),
   ),
   tokenMean(
     'generalized JSD(beta,T): beta=0 KL(p||q), beta=1 KL(q||p), else beta*KL(p||m)+(1-beta)*KL(q||m), m=beta p+(1-beta) q; sum over vocab, mean over unmasked tokens',
-    (q, p, mask, c) => generalizedJsd(q, p, { mask, beta: c.number('beta') }),
+    (q, p, mask, c) => generalizedJsd(q, p, { mask, beta: c.optional('beta') }),
   ),
   {
     kind: 'differentiable',
@@ -67,7 +67,7 @@ export const divergenceVectors: readonly Vector[] = [
     run: (x, c) => {
       const mask = labelMask(x.labels);
       const a = adaptiveKl(temperedLogp(x.student_logits), temperedLogp(x.teacher_logits), {
-        mu: c.number('mu'),
+        mu: c.optional('mu'),
       });
       return {
         loss: maskedMean(a.loss, mask),

@@ -42,7 +42,7 @@ function sameShape(student: Tensor, teacher: Tensor, fix: string): void {
  * @param student `[..., features]`, projected to the teacher's shape
  * @param teacher `[..., features]`
  * @returns `[..., features]`
- * @source Romero et al. 2015 (1412.6550), eq. 3 (there halved and summed)
+ * @source Romero et al. 2015 (1412.6550), section 2.2, the hint loss (there halved and summed)
  * @example
  * fitnetHint(constant([[1, 2]]), constant([[1, 4]])) // => [[0, 4]]
  */
@@ -58,7 +58,7 @@ export function fitnetHint(student: Tensor, teacher: Tensor): Tensor {
  * @param teacher `[..., features]`
  * @param mask `[...]` tokens to keep
  * @returns `[...]`
- * @source DistillKit (arcee-ai), hidden-state MSE
+ * @source DistillKit's code (arcee-ai), hidden-state MSE
  * @example
  * hiddenStateMse(constant([[1, 2]]), constant([[1, 4]])) // => [2]
  */
@@ -72,7 +72,7 @@ export const hiddenStateMse = (student: Tensor, teacher: Tensor, mask?: Tensor):
  * @param teacher `[..., features]`
  * @param mask `[...]` tokens to keep (0 elsewhere)
  * @returns `[...]`, 0 to 2
- * @source Sanh et al. 2019 (1910.01108), section 3, cosine loss; DistillKit's hidden-state cosine
+ * @source Sanh et al. 2019 (1910.01108), section 3, cosine loss; DistillKit's code, hidden-state cosine
  * @example
  * hiddenStateCosine(constant([[1, 0]]), constant([[0, 2]])) // => [1]
  */
@@ -87,6 +87,7 @@ export function hiddenStateCosine(student: Tensor, teacher: Tensor, mask?: Tenso
  * its L2 norm.
  *
  * @param features `[batch, channels, ...space]`
+ * @param over the sum or the mean of squares over channels
  * @returns `[batch, positions]`
  * @source Zagoruyko and Komodakis 2017 (1612.03928), section 3.1, p = 2
  * @example
@@ -108,6 +109,7 @@ export interface AttentionTransferOptions {
  *
  * @param student `[batch, channels, height, width]`
  * @param teacher `[batch, channels', height', width']`
+ * @returns `[batch, positions]` (`code`) or `[batch]` (`paper`)
  * @source Zagoruyko and Komodakis 2017 (1612.03928), eq. 2, and their code
  * @example
  * attentionTransfer(constant([[[[1, 2]]]]), constant([[[[1, 2]], [[1, 2]]]])) // => [[0, 0]]
@@ -138,7 +140,9 @@ function commonSize(a: Tensor, b: Tensor): [Tensor, Tensor] {
  * Averages over a grid of `size` cells; cell i of n over d positions covers floor(i·d/n) to ceil((i+1)·d/n).
  *
  * @param x `[batch, channels, height, width]`, spatial sizes known
+ * @param size height and width of the result
  * @returns `[batch, channels, ...size]`
+ * @source PyTorch's documentation of `adaptive_avg_pool2d`, unnumbered
  * @example
  * adaptiveAveragePool(constant([[[[1, 3], [5, 7]]]]), [1, 1]) // => [[[[4]]]]
  */

@@ -18,6 +18,9 @@ import { labelMask } from './reduce.ts';
  *
  * @param x `[..., classes]`
  * @param labels `[...]` int32
+ * @param ignoreIndex the label that takes no part
+ * @returns `[...]`
+ * @source none: bookkeeping
  * @example
  * pickLabel(constant([[0.1, 0.9], [0.4, 0.6]]), constant([1, -100], 'int32')) // => [0.9, 0]
  */

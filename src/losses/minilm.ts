@@ -33,7 +33,7 @@ export interface RelationPair {
  * @param attentionMask `[batch, seq]`, 1 for tokens
  * @param relationHeads number of relation heads; divides both hidden sizes
  * @returns `[batch]` nats
- * @source Wang et al. 2021 (2012.15828)
+ * @source Wang et al. 2021 (2012.15828), definition of multi-head relations, as in the code of minilmv2.bb
  * @example
  * miniLmRelation({ student: constant([[[1, 0], [0, 1]]]), teacher: constant([[[1, 0], [0, 1]]]) }, constant([[1, 1]]), 1) // => [0]
  */
@@ -49,9 +49,11 @@ export function miniLmRelation(pair: RelationPair, attentionMask: Tensor, relati
 /**
  * MiniLMv2: the mean of {@link miniLmRelation} over queries, keys and values of one teacher layer and the student's last.
  *
- * @param pairs queries, keys and values
+ * @param pairs queries, keys and values, `[batch, seq, hidden]` of each model
+ * @param attentionMask `[batch, seq]`, 1 on tokens
+ * @param relationHeads heads into which both hidden sizes are split
  * @returns `[batch]` nats
- * @source Wang et al. 2021 (2012.15828) (weights 1/3)
+ * @source Wang et al. 2021 (2012.15828), the training loss, as in the code of minilmv2.bb (weights 1/3)
  * @example
  * miniLmV2([{ student: constant([[[1, 0], [0, 1]]]), teacher: constant([[[1, 0], [0, 1]]]) }], constant([[1, 1]]), 1) // => [0]
  */
@@ -71,8 +73,11 @@ export function miniLmV2(
  * MiniLM v1: the attention maps (scaled dot products of queries and keys) plus the value relations, summed. Head counts
  * must be equal.
  *
+ * @param options queries, keys and values, `[batch, seq, hidden]` of each model
+ * @param attentionMask `[batch, seq]`, 1 on tokens
+ * @param heads attention heads of both models
  * @returns `[batch]` nats
- * @source Wang et al. 2020 (2002.10957)
+ * @source Wang et al. 2020 (2002.10957), eq. 6 (attention), 7 to 9 (values), 10 (their sum)
  * @example
  * miniLmV1({ queries: { student: constant([[[1]]]), teacher: constant([[[2]]]) }, keys: { student: constant([[[1]]]), teacher: constant([[[2]]]) }, values: { student: constant([[[1]]]), teacher: constant([[[2]]]) } }, constant([[1]]), 1) // => [0]
  */

@@ -14,6 +14,7 @@ import {
   mul,
   neg,
   notEqual,
+  softplus,
   sqrt,
   squeeze,
   stopGradient,
@@ -74,6 +75,15 @@ export function log1mExp(x: Tensor): Tensor {
   const b = where(near, -1, x);
   return where(inside, where(near, log(neg(expm1(a))), log1p(neg(exp(b)))), Number.NEGATIVE_INFINITY);
 }
+
+/** -log σ(x), without overflow. */
+export const negLogSigmoid = (x: Tensor): Tensor => softplus(neg(x));
+
+/** -(1 - ε) log σ(z) - ε log σ(-z): the cross-entropy of a preference whose label is flipped with probability ε. */
+export const smoothedLogistic = (z: Tensor, epsilon: number): Tensor =>
+  epsilon === 0
+    ? negLogSigmoid(z)
+    : add(mul(negLogSigmoid(z), 1 - epsilon), mul(negLogSigmoid(neg(z)), epsilon));
 
 /** √x with gradient 0 at x ≤ 0. */
 export function safeSqrt(x: Tensor): Tensor {

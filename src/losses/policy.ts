@@ -49,7 +49,7 @@ export interface PpoOptions {
  * @param oldLogp `[...]` under the policy that sampled
  * @param advantages `[...]`
  * @returns `[...]`
- * @source Schulman et al. 2017 (1707.06347), eq. 7; Gu et al. 2023 (2306.08543), section 2.2, for the weights
+ * @source Schulman et al. 2017 (1707.06347), eq. 7; Gu et al. 2023 (2306.08543), eq. 5, for the weights
  * @example
  * ppoClip(constant([0]), constant([-1]), constant([1])) // => [-1.2]
  */
@@ -72,8 +72,9 @@ export function ppoClip(
  *
  * @param logp `[...]`, of tokens or whole completions
  * @param advantages `[...]`, reward minus a baseline
+ * @param mask `[...]`, tokens to keep
  * @returns `[...]`
- * @source Williams 1992; Ahmadian et al. 2024 (2402.14740)
+ * @source Williams 1992; Ahmadian et al. 2024 (2402.14740), eq. 6, and 7 with a baseline
  * @example
  * reinforce(constant([-2]), constant([0.5])) // => [1]
  */
@@ -85,7 +86,7 @@ export const reinforce = (logp: Tensor, advantages: Tensor, mask?: Tensor): Tens
  *
  * @param rewards `[prompts, group]`, group ≥ 2
  * @returns `[prompts, group]`, no gradient
- * @source Ahmadian et al. 2024 (2402.14740)
+ * @source Ahmadian et al. 2024 (2402.14740), section 2.3, the RLOO estimator, after Kool et al. 2019
  * @example
  * rlooAdvantages(constant([[1, 0, 2]])) // => [[0, -1.5, 1.5]]
  */
@@ -101,7 +102,8 @@ export function rlooAdvantages(rewards: Tensor): Tensor {
  *
  * @param rewards `[prompts, group]`
  * @returns `[prompts, group]`, no gradient
- * @source Shao et al. 2024 (2402.03300), section 4.1.2; Liu et al. 2025 (2503.20783) for `scale: false`
+ * @source Shao et al. 2024 (2402.03300), section 4.1.2, unnumbered; Liu et al. 2025 (2503.20783), the form without
+ *   deviation, for `scale: false`
  * @example
  * grpoAdvantages(constant([[0, 2]]), { eps: 0 }) // => [[-0.707107, 0.707107]]
  */
@@ -123,7 +125,7 @@ export function grpoAdvantages(
  * @param logp `[...]` under the policy
  * @param refLogp `[...]` under the reference; a constant
  * @returns `[...]` nats
- * @source Schulman 2020 (approximating KL divergence); Shao et al. 2024 (2402.03300), eq. 4
+ * @source Schulman 2020 (approximating KL divergence, unnumbered); Shao et al. 2024 (2402.03300), eq. 4
  * @example
  * k3Kl(constant([-1]), constant([-1])) // => [0]
  */
@@ -170,7 +172,7 @@ export function grpo(
  * @param oldLogp `[batch, seq]` log q of the policy that sampled
  * @param mask `[batch, seq]`, 1 on tokens
  * @returns `[batch, seq]`, no gradient
- * @source Gu et al. 2023 (2306.08543), code (scale 2, clip 100)
+ * @source Gu et al. 2023 (2306.08543), r_t of eq. 2; scale 2 and clip 100 as in the authors' code
  * @example
  * miniLlmRewards(constant([[-1, -2]]), constant([[-3, -2]]), constant([[1, 0]])) // => [[1, 0]]
  */
@@ -187,7 +189,7 @@ export const miniLlmRewards = (
  * @param studentLogp `[...]` log q of the sampled tokens
  * @param teacherLogp `[...]` log p of the sampled tokens
  * @returns `[...]`, no gradient
- * @source Gu et al. 2023 (2306.08543), section 2.2, teacher-mixed sampling (a 0.2)
+ * @source Gu et al. 2023 (2306.08543), eq. 4 (the mixture, a 0.2) and 5 (its weight, one token at a time)
  * @example
  * mixtureWeights(constant([-1]), constant([-1])) // => [1]
  */
@@ -213,7 +215,7 @@ export interface MiniLlmAdvantageOptions {
  * @param rewards `[batch, seq]` log p(y_i) - log q_old(y_i), halved and clipped as the method says
  * @param mask `[batch, seq]`, 1 on tokens
  * @returns `[batch, seq]`, no gradient
- * @source Gu et al. 2023 (2306.08543)
+ * @source Gu et al. 2023 (2306.08543), eq. 6 (length normalisation), with γ as in the authors' code
  * @example
  * miniLlmAdvantages(constant([[1, 1]]), constant([[1, 1]]), { gamma: 1 }) // => [[1, 1]]
  */
@@ -241,7 +243,7 @@ function discountedSums(r: Tensor, gamma: number): Tensor {
  *
  * @param x any shape
  * @returns the same shape
- * @source Gu et al. 2023 (2306.08543), code
+ * @source Gu et al. 2023 (2306.08543), the authors' code
  * @example
  * whiten(constant([[-1, 1]])) // => [[-0.707107, 0.707107]]
  */

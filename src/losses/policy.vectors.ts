@@ -9,7 +9,7 @@ export const policyVectors: readonly Vector[] = [
     function:
       'A_t = (sum_{i>=t} gamma^(i-t) r_i) / (remaining masked length at t, >=1); whitened = (A-mean)/sqrt(var_unbiased+1e-8) over all entries incl. padding',
     run: (x, c) => {
-      const advantages = miniLlmAdvantages(x.rewards, x.mask, { gamma: c.number('gamma') });
+      const advantages = miniLlmAdvantages(x.rewards, x.mask, { gamma: c.optional('gamma') });
       return { advantages, whitened: whiten(advantages) };
     },
   },
@@ -20,7 +20,7 @@ export const policyVectors: readonly Vector[] = [
     run: (x, c) => ({
       loss: maskedMean(
         ppoClip(x.logprobs, x.old_logprobs, x.advantages, {
-          clip: c.number('cliprange'),
+          clip: c.optional('cliprange'),
           weights: x.w,
           mask: x.mask,
         }),

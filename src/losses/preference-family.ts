@@ -61,9 +61,10 @@ export interface PreferenceOptions {
 /**
  * A pairwise preference loss by name. `ipo` without lengths is the paper's unnormalised form; `sigmoid_norm` needs them.
  *
+ * @param loss its name
  * @param logps log-probabilities of both completions under policy and reference, `[pairs]` each
  * @returns `[pairs]`
- * @source the functions of `preference.ts`; names follow TRL's DPO trainer
+ * @source none: the functions of `preference.ts` under the names of TRL's DPO trainer
  * @example
  * preferenceLoss('sigmoid', { chosen: constant([0]), rejected: constant([0]) }) // => [0.693147]
  */

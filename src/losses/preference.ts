@@ -8,13 +8,13 @@ import {
   neg,
   relu,
   sigmoid,
-  softplus,
   sort,
   stopGradient,
   sub,
   type Tensor,
 } from '../graph/index.ts';
 import { DecantError } from '../util/errors.ts';
+import { negLogSigmoid, smoothedLogistic } from './numerics.ts';
 
 /**
  * Pairwise preference losses with a reference model. Arguments are log-ratios ρ = log π(y|x) - log π_ref(y|x) of the
@@ -40,6 +40,9 @@ export interface PairLogps {
 /**
  * ρ_w and ρ_l; the reference is a constant.
  *
+ * @param options log-probabilities of whole completions, `[pairs]` each
+ * @returns ρ_w and ρ_l `[pairs]`, nats
+ * @source Rafailov et al. 2023 (2305.18290), the logarithms inside eq. 7
  * @example
  * logRatios({ chosen: constant([-1]), rejected: constant([-2]), refChosen: constant([-3]), refRejected: constant([-3]) }).chosen // => [2]
  */
@@ -49,8 +52,6 @@ export const logRatios = ({ chosen, rejected, refChosen, refRejected }: PairLogp
 });
 
 const margin = ({ chosen, rejected }: LogRatios): Tensor => sub(chosen, rejected);
-/** -log σ(x), without overflow. */
-const nls = (x: Tensor): Tensor => softplus(neg(x));
 
 export interface BetaOption {
   /** β, strength of the pull towards the reference. Default 0.1. */
@@ -61,26 +62,25 @@ export interface SmoothingOption extends BetaOption {
   labelSmoothing?: number;
 }
 
-const smoothed = (z: Tensor, epsilon: number): Tensor =>
-  epsilon === 0 ? nls(z) : add(mul(nls(z), 1 - epsilon), mul(nls(neg(z)), epsilon));
-
 /**
  * DPO: -(1 - ε) log σ(βh) - ε log σ(-βh). ε = 0 is DPO, ε > 0 conservative DPO (cDPO).
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
  * @returns `[pairs]`
  * @source Rafailov et al. 2023 (2305.18290), eq. 7; Mitchell 2023 (a note on cDPO), eq. 3, for ε
  * @example
  * dpo({ chosen: constant([5]), rejected: constant([0]) }, { beta: 0.1 }) // => [0.474077]
  */
 export const dpo = (r: LogRatios, { beta = 0.1, labelSmoothing = 0 }: SmoothingOption = {}): Tensor =>
-  smoothed(mul(margin(r), beta), labelSmoothing);
+  smoothedLogistic(mul(margin(r), beta), labelSmoothing);
 
 /**
  * Robust DPO: [-(1 - ε) log σ(βh) + ε log σ(-βh)] / (1 - 2ε), unbiased when labels are flipped with probability ε < ½.
  * May be negative.
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
  * @returns `[pairs]`
- * @source Chowdhury et al. 2024 (2403.00409)
+ * @source Chowdhury et al. 2024 (2403.00409), section 3.1, as in TRL's code
  * @example
  * robustDpo({ chosen: constant([0]), rejected: constant([0]) }) // => [0.693147]
  */
@@ -91,15 +91,16 @@ export function robustDpo(r: LogRatios, { beta = 0.1, labelSmoothing = 0.1 }: Sm
       allowed: '0 ≤ labelSmoothing < 0.5',
     });
   const z = mul(margin(r), beta);
-  const unbiased = sub(mul(nls(z), 1 - labelSmoothing), mul(nls(neg(z)), labelSmoothing));
+  const unbiased = sub(mul(negLogSigmoid(z), 1 - labelSmoothing), mul(negLogSigmoid(neg(z)), labelSmoothing));
   return mul(unbiased, 1 / (1 - 2 * labelSmoothing));
 }
 
 /**
  * Hinge (SLiC): max(0, 1 - βh).
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
  * @returns `[pairs]`
- * @source Zhao et al. 2023 (2305.10425), on log-ratios as in Liu et al. 2023 (2309.06657)
+ * @source Zhao et al. 2023 (2305.10425), section 2, on log-ratios as in Liu et al. 2023 (2309.06657)
  * @example
  * hinge({ chosen: constant([5]), rejected: constant([0]) }, { beta: 0.1 }) // => [0.5]
  */
@@ -110,6 +111,7 @@ export const hinge = (r: LogRatios, { beta = 0.1 }: BetaOption = {}): Tensor =>
  * IPO: (h - 1/(2β))². Pass log-ratios divided by completion lengths ({@link lengthNormalized}), as TRL does after asking
  * the authors; the paper's formula has plain sums, which needs a β 10 to 100 times smaller.
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
  * @returns `[pairs]`
  * @source Azar et al. 2023 (2310.12036), eq. 17
  * @example
@@ -124,6 +126,7 @@ export function ipo(r: LogRatios, { beta = 0.1 }: BetaOption = {}): Tensor {
  * EXO for pairs: q_w (log q_w - log(1 - ε)) + q_l (log q_l - log ε), q_w = σ(βh), q_l = 1 - q_w: the reverse KL of the
  * pair's distribution to the smoothed label.
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
  * @returns `[pairs]`
  * @source Ji et al. 2024 (2402.00856), eq. 16; ε 1e-3 when it is 0
  * @example
@@ -139,36 +142,39 @@ export function exoPair(r: LogRatios, { beta = 0.1, labelSmoothing = 1e-3 }: Smo
 /**
  * NCA for pairs: -log σ(βρ_w) - ½ log σ(-βρ_w) - ½ log σ(-βρ_l).
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
  * @returns `[pairs]`
- * @source Chen et al. 2024 (2402.05369) (two responses)
+ * @source Chen et al. 2024 (2402.05369), section 4.1 (two responses), as in TRL's code
  * @example
  * ncaPair({ chosen: constant([0]), rejected: constant([0]) }) // => [1.386294]
  */
 export const ncaPair = (r: LogRatios, { beta = 0.1 }: BetaOption = {}): Tensor => {
   const [w, l] = [mul(r.chosen, beta), mul(r.rejected, beta)];
-  return add(nls(w), mul(add(nls(neg(w)), nls(neg(l))), 0.5));
+  return add(negLogSigmoid(w), mul(add(negLogSigmoid(neg(w)), negLogSigmoid(neg(l))), 0.5));
 };
 
 /**
  * BCO for pairs: -log σ(βρ_w - δ) - log σ(-(βρ_l - δ)). δ = 0 is TRL's current form; earlier releases take a running
  * mean of the rewards ({@link bcoShift}), detached and updated before use.
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
  * @param delta δ, a scalar
  * @returns `[pairs]`
- * @source Jung et al. 2024 (2404.04656)
+ * @source Jung et al. 2024 (2404.04656), section 4, as in TRL's code
  * @example
  * bcoPair({ chosen: constant([0]), rejected: constant([0]) }) // => [1.386294]
  */
 export function bcoPair(r: LogRatios, { beta = 0.1, delta }: BetaOption & { delta?: Tensor } = {}): Tensor {
   const shift = (x: Tensor): Tensor => (delta ? sub(x, stopGradient(delta)) : x);
-  return add(nls(shift(mul(r.chosen, beta))), nls(neg(shift(mul(r.rejected, beta)))));
+  return add(negLogSigmoid(shift(mul(r.chosen, beta))), negLogSigmoid(neg(shift(mul(r.rejected, beta)))));
 }
 
 /**
  * SPPO, hard labels: (ρ_w - 1/(2β))² + (ρ_l + 1/(2β))².
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
  * @returns `[pairs]`
- * @source Wu et al. 2024 (2405.00675) with win probabilities 1 and 0
+ * @source Wu et al. 2024 (2405.00675), eq. 4.7 with win probabilities 1 and 0
  * @example
  * sppoHard({ chosen: constant([5]), rejected: constant([-5]) }) // => [0]
  */
@@ -194,23 +200,25 @@ export function aot(logps: PairLogps, { beta = 0.1, labelSmoothing = 0 }: Smooth
   const { refChosen, refRejected } = logps;
   const z =
     refChosen && refRejected ? sub(policy, sort(stopGradient(sub(refChosen, refRejected)), 0)[0]) : policy;
-  return smoothed(mul(z, beta), labelSmoothing);
+  return smoothedLogistic(mul(z, beta), labelSmoothing);
 }
 
 /**
  * AOT, unpaired: ρ_w and ρ_l sorted separately over the batch; the DPO loss (with ε) of their differences rank by rank.
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
  * @returns `[pairs]`, by rank
  * @source Melnyk et al. 2024 (2406.05882), section 3 (unpaired)
  * @example
  * aotUnpaired({ chosen: constant([3, 1]), rejected: constant([1, 3]) }) // => [0.693147, 0.693147]
  */
 export const aotUnpaired = (r: LogRatios, { beta = 0.1, labelSmoothing = 0 }: SmoothingOption = {}): Tensor =>
-  smoothed(mul(sub(sort(r.chosen, 0)[0], sort(r.rejected, 0)[0]), beta), labelSmoothing);
+  smoothedLogistic(mul(sub(sort(r.chosen, 0)[0], sort(r.rejected, 0)[0]), beta), labelSmoothing);
 
 /**
  * APO-zero: 1 - σ(βρ_w) + σ(βρ_l): chosen up, rejected down.
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
  * @returns `[pairs]`, 0 to 2
  * @source D'Oosterlinck et al. 2024 (2408.06266), eq. 7
  * @example
@@ -222,6 +230,7 @@ export const apoZero = (r: LogRatios, { beta = 0.1 }: BetaOption = {}): Tensor =
 /**
  * APO-down: σ(βρ_w) + 1 - σ(βh): both down, the rejected one more.
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
  * @returns `[pairs]`, 0 to 2
  * @source D'Oosterlinck et al. 2024 (2408.06266), eq. 8
  * @example
@@ -234,8 +243,9 @@ export const apoDown = (r: LogRatios, { beta = 0.1 }: BetaOption = {}): Tensor =
  * DiscoPOP: with z = βh and m = σ(z/τ), (1 - m)(-log σ(z)) + m e^(-z). m e^(-z) is computed as one exponential,
  * since e^(-z) alone overflows where m vanishes.
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
  * @returns `[pairs]`
- * @source Lu et al. 2024 (2406.08414) (log-ratio modulated loss)
+ * @source Lu et al. 2024 (2406.08414), eq. 5 (log-ratio modulated loss)
  * @example
  * discopop({ chosen: constant([0]), rejected: constant([0]) }) // => [0.846574]
  */
@@ -244,14 +254,17 @@ export function discopop(
   { beta = 0.1, tau = 0.05 }: BetaOption & { tau?: number } = {},
 ): Tensor {
   const z = mul(margin(r), beta);
-  const logistic = mul(sigmoid(mul(z, -1 / tau)), nls(z));
+  const logistic = mul(sigmoid(mul(z, -1 / tau)), negLogSigmoid(z));
   return add(logistic, exp(sub(logSigmoid(mul(z, 1 / tau)), z)));
 }
 
 /**
  * Log-ratios divided by completion lengths: for `ipo`, and `dpo` becomes length-normalised DPO (`sigmoid_norm`).
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
  * @param lengths number of completion tokens, `[pairs]` each
+ * @returns both `[pairs]`, nats per token
+ * @source Lambert et al. 2024 (2411.15124), eq. 6, for DPO; TRL's code for IPO
  * @example
  * lengthNormalized({ chosen: constant([4]), rejected: constant([6]) }, { chosen: constant([2]), rejected: constant([3]) }).rejected // => [2]
  */
@@ -268,8 +281,10 @@ export type FDivergence = 'reverse_kl' | 'forward_kl' | 'js_divergence' | 'alpha
  * no score overflows: at 80 for the α-divergence (11 in float16), at the end of the float's range for the forward KL;
  * beyond it no gradient passes.
  *
+ * @param r log-ratios ρ_w and ρ_l, `[pairs]` each, nats
+ * @param divergence which f
  * @returns scores in place of ρ, `[pairs]` each
- * @source Wang et al. 2023 (2309.16240), table 1
+ * @source Wang et al. 2023 (2309.16240), derivatives of the f-divergences as in TRL's code
  * @example
  * fScores({ chosen: constant([0]), rejected: constant([0]) }, 'forward_kl').chosen // => [-1]
  */

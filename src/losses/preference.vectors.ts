@@ -17,18 +17,26 @@ const pairs = (x: Inputs): PairLogps => ({
   refRejected: x.ref_rejected_logps,
 });
 
-const optional = (c: CaseReader, key: string): number | undefined =>
-  c.param(key) === undefined ? undefined : c.number(key);
+/** What a function's name says of the switches, should a case leave them out. */
+interface Pairwise {
+  loss?: PreferenceLoss;
+  fDivergence?: FDivergence;
+  delta?: Tensor;
+}
 
 /** Every switch of TRL's pairwise trainer is read, whichever of them a case sets. */
-function pairwise(x: Inputs, c: CaseReader, delta?: Tensor): Tensor {
+function pairwise(
+  x: Inputs,
+  c: CaseReader,
+  { loss = 'sigmoid', fDivergence = 'reverse_kl', delta }: Pairwise = {},
+): Tensor {
   const lengths = x.chosen_lengths && { chosen: x.chosen_lengths, rejected: x.rejected_lengths };
-  return preferenceLoss(c.text('loss_type') as PreferenceLoss, pairs(x), {
-    beta: c.number('beta'),
-    labelSmoothing: optional(c, 'label_smoothing'),
-    fDivergence: c.text('f_divergence_type', 'reverse_kl') as FDivergence,
-    alpha: optional(c, 'f_alpha_divergence_coef'),
-    discopopTau: optional(c, 'discopop_tau'),
+  return preferenceLoss(c.choice('loss_type', PREFERENCE_LOSSES, loss), pairs(x), {
+    beta: c.optional('beta'),
+    labelSmoothing: c.optional('label_smoothing'),
+    fDivergence: c.choice('f_divergence_type', F_DIVERGENCES, fDivergence),
+    alpha: c.optional('f_alpha_divergence_coef'),
+    discopopTau: c.optional('discopop_tau'),
     delta,
     lengths,
   });
@@ -44,6 +52,15 @@ const perExample = (name: string, run: (x: Inputs, c: CaseReader) => Tensor): Ve
   },
 });
 
+function simpoOptions(c: CaseReader) {
+  c.choice('loss_type', ['simpo'], 'simpo');
+  return {
+    beta: c.optional('beta'),
+    gamma: c.optional('simpo_gamma'),
+    labelSmoothing: c.optional('label_smoothing'),
+  };
+}
+
 const LENGTH_NORMALISED: readonly PreferenceLoss[] = ['ipo', 'sigmoid_norm'];
 const F_DIVERGENCES: readonly FDivergence[] = [
   'reverse_kl',
@@ -58,57 +75,50 @@ export const preferenceVectors: readonly Vector[] = [
       LENGTH_NORMALISED.includes(loss)
         ? `current TRL loss_type=${loss}, log-ratios divided by completion lengths`
         : `current TRL DPOTrainer loss_type=${loss}; loss = mean over pairs`,
-      pairwise,
+      (x, c) => pairwise(x, c, { loss }),
     ),
   ),
-  ...F_DIVERGENCES.map((f) => perExample(`sigmoid loss on f-divergence scores (${f})`, pairwise)),
+  ...F_DIVERGENCES.map((fDivergence) =>
+    perExample(`sigmoid loss on f-divergence scores (${fDivergence})`, (x, c) =>
+      pairwise(x, c, { fDivergence }),
+    ),
+  ),
   perExample('classic TRL sigmoid loss with label smoothing (conservative DPO)', pairwise),
   perExample(
     'classic TRL bco_pair: delta = running mean of batch-mean rewards, here after its first update (delta = mean of all 2B rewards, detached)',
     (x, c) => {
-      c.text('variant');
+      c.choice('variant', ['classic'], 'classic');
       const r = logRatios(pairs(x));
-      const rewards = mul(concat([r.chosen, r.rejected]), c.number('beta'));
-      return pairwise(x, c, bcoShift(rewards, undefined, { count: 'batch' }).mean);
+      const rewards = mul(concat([r.chosen, r.rejected]), c.number('beta', 0.1));
+      return pairwise(x, c, {
+        loss: 'bco_pair',
+        delta: bcoShift(rewards, undefined, { count: 'batch' }).mean,
+      });
     },
   ),
   perExample(
     'CPO preference term (reference-free, summed log-probs) ; loss = mean(per_example); the trainer adds cpo_alpha * NLL(chosen)',
     (x, c) => {
-      c.text('loss_type');
+      c.choice('loss_type', ['sigmoid'], 'sigmoid');
       return cpo(x.chosen_logps, x.rejected_logps, {
-        beta: c.number('beta'),
-        labelSmoothing: c.number('label_smoothing', 0),
+        beta: c.optional('beta'),
+        labelSmoothing: c.optional('label_smoothing'),
       });
     },
   ),
-  perExample(
-    'SimPO: inputs are length-averaged log-probs; margin gamma is divided by beta inside',
-    (x, c) => {
-      c.text('loss_type');
-      return simpo(x.chosen_avg_logps, x.rejected_avg_logps, {
-        beta: c.number('beta'),
-        gamma: c.number('simpo_gamma'),
-        labelSmoothing: c.number('label_smoothing', 0),
-      });
-    },
+  perExample('SimPO: inputs are length-averaged log-probs; margin gamma is divided by beta inside', (x, c) =>
+    simpo(x.chosen_avg_logps, x.rejected_avg_logps, simpoOptions(c)),
   ),
-  perExample('AlphaPO: SimPO with reward (1 - p^-alpha)/alpha, p = exp(avg log-prob)', (x, c) => {
-    c.text('loss_type');
-    return alphaPo(x.chosen_avg_logps, x.rejected_avg_logps, {
-      beta: c.number('beta'),
-      gamma: c.number('simpo_gamma'),
-      alpha: c.number('alpha'),
-      labelSmoothing: c.number('label_smoothing', 0),
-    });
-  }),
+  perExample('AlphaPO: SimPO with reward (1 - p^-alpha)/alpha, p = exp(avg log-prob)', (x, c) =>
+    alphaPo(x.chosen_avg_logps, x.rejected_avg_logps, { ...simpoOptions(c), alpha: c.optional('alpha') }),
+  ),
   perExample(
     'ORPO odds-ratio term: loss = mean(-beta * log sigmoid(log_odds)); the trainer adds NLL(chosen)',
-    (x, c) => orpo(x.chosen_avg_logps, x.rejected_avg_logps, { beta: c.number('beta') }),
+    (x, c) => orpo(x.chosen_avg_logps, x.rejected_avg_logps, { beta: c.optional('beta') }),
   ),
   unpaired('kto', (x, c) => {
     const point = ktoReferencePoint(logRatiosOf(x.kl_logps, x.ref_kl_logps));
-    const options = (key: string) => ({ beta: c.number('beta'), weight: c.number(key, 1) });
+    const options = weighted(c);
     return {
       good: kto(ratio(x, 'desirable'), true, point, options('desirable_weight')),
       bad: kto(ratio(x, 'undesirable'), false, point, options('undesirable_weight')),
@@ -116,7 +126,7 @@ export const preferenceVectors: readonly Vector[] = [
     };
   }),
   unpaired('apo_zero_unpaired', (x, c) => {
-    const options = (key: string) => ({ beta: c.number('beta'), weight: c.number(key, 1) });
+    const options = weighted(c);
     return {
       good: apoZeroUnpaired(ratio(x, 'desirable'), true, options('desirable_weight')),
       bad: apoZeroUnpaired(ratio(x, 'undesirable'), false, options('undesirable_weight')),
@@ -129,7 +139,7 @@ export const preferenceVectors: readonly Vector[] = [
     function:
       'BCOTrainer loss, no density-ratio weighting, first batch: delta = mean of all rewards (detached)',
     run: (x, c) => {
-      const beta = c.number('beta');
+      const beta = c.number('beta', 0.1);
       const [good, bad] = [ratio(x, 'desirable'), ratio(x, 'undesirable')];
       const delta = bcoShift(mul(concat([good, bad]), beta)).mean;
       const losses = concat([bco(good, true, delta, { beta }), bco(bad, false, delta, { beta })]);
@@ -174,12 +184,15 @@ function perExampleWpo(): Vector {
         refChosen: top(x.ref_logps),
         refRejected: bottom(x.ref_logps),
       };
-      const loss = preferenceLoss('sigmoid', logps, { beta: c.number('beta') });
+      const loss = preferenceLoss('sigmoid', logps, { beta: c.optional('beta') });
       const losses = mul(loss, mul(top(weight), bottom(weight)));
       return { loss: mean(losses), per_example: losses };
     },
   };
 }
+
+/** β and the weight of one kind of completion. */
+const weighted = (c: CaseReader) => (key: string) => ({ beta: c.optional('beta'), weight: c.optional(key) });
 
 const logRatiosOf = (policy: Tensor, reference: Tensor): Tensor =>
   logRatios({ chosen: policy, rejected: policy, refChosen: reference, refRejected: reference }).chosen;

@@ -42,7 +42,8 @@ export const pointwiseMse = (studentScores: Tensor, teacherScores: Tensor): Tens
  * @param negativeScores `[pairs]`
  * @param weights `[pairs]`, constants
  * @returns `[pairs]`
- * @source Burges et al. 2005; Hofstätter et al. 2020 (2010.02666), section 4.2, for the weighted form
+ * @source Burges et al. 2005, the cross-entropy cost; Hofstätter et al. 2020 (2010.02666), section 4.2, for the
+ *   weighted form
  * @example
  * rankNet(constant([1]), constant([1])) // => [0.693147]
  */
@@ -57,7 +58,7 @@ export function rankNet(positiveScores: Tensor, negativeScores: Tensor, weights?
  * @param student positive and negative scores `[pairs]`
  * @param teacher positive and negative scores `[pairs]`
  * @returns `[pairs]` nats
- * @source Burges et al. 2005, with the teacher's probability as the target
+ * @source Burges et al. 2005, the cross-entropy form, with the teacher's probability as the target
  * @example
  * rankNetDistillation({ positive: constant([1]), negative: constant([1]) }, { positive: constant([0]), negative: constant([0]) }) // => [0.693147]
  */
@@ -78,7 +79,7 @@ export interface PairScores {
  * @param student positive and negative scores `[pairs]`
  * @param teacher positive and negative scores `[pairs]`
  * @returns `[pairs]`
- * @source Hofstätter et al. 2020 (2010.02666)
+ * @source Hofstätter et al. 2020 (2010.02666), definition of Margin-MSE
  * @example
  * marginMse({ positive: constant([3]), negative: constant([1]) }, { positive: constant([5]), negative: constant([4]) }) // => [1]
  */
@@ -91,7 +92,7 @@ export const marginMse = (student: PairScores, teacher: PairScores): Tensor =>
  * @param studentScores `[queries, n + 1]`
  * @param teacherScores `[queries, n + 1]`
  * @returns `[queries, n]`
- * @source sentence-transformers, `MarginMSELoss` with several negatives
+ * @source sentence-transformers' documentation, `MarginMSELoss` with several negatives
  * @example
  * marginMseList(constant([[3, 1, 2]]), constant([[5, 4, 4]])) // => [[1, 0]]
  */
@@ -119,7 +120,8 @@ export interface ListwiseOptions {
  * @param studentScores `[queries, n]`
  * @param teacherScores `[queries, n]`
  * @returns `[queries]` nats
- * @source Santhanam et al. 2021 (2112.01488), section 3.2; sentence-transformers `DistillKLDivLoss` for T²
+ * @source Santhanam et al. 2021 (2112.01488), section 3.2; sentence-transformers' documentation, `DistillKLDivLoss`,
+ *   for T²
  * @example
  * listwiseKl(constant([[1, 2]]), constant([[3, 4]])) // => [0]
  */
@@ -141,7 +143,7 @@ export function listwiseKl(
  * @param teacherScores `[queries, n]`; ties: the earlier candidate first
  * @param options mask `[queries, n]`; top: only the first `top` places count
  * @returns `[queries]` nats
- * @source Xia et al. 2008; Plackett 1975
+ * @source Xia et al. 2008, definition of the likelihood loss; Plackett 1975
  * @example
  * listMle(constant([[0, 0, 0]]), constant([[1, 3, 2]])) // => [1.791759]
  */
@@ -166,7 +168,7 @@ export function listMle(
  * @param teacher `[..., features]`; reduce a wider teacher (PCA) or project the student first
  * @param options normalized: compare directions (both divided by their L2 norms)
  * @returns `[...]`
- * @source Reimers and Gurevych 2020 (2004.09813)
+ * @source Reimers and Gurevych 2020 (2004.09813), definition of the training loss
  * @example
  * embeddingMse(constant([[1, 2]]), constant([[1, 4]])) // => [2]
  */

@@ -18,6 +18,8 @@ import { asBool, asWeights, safeDiv } from './numerics.ts';
  *
  * @param x `[...]`
  * @param mask `[...]`, boolean or weights
+ * @returns a scalar
+ * @source none: bookkeeping
  * @example
  * maskedMean(constant([1, 2, 9]), constant([1, 1, 0])) // => 1.5
  */
@@ -29,6 +31,10 @@ export function maskedMean(x: Tensor, mask?: Tensor): Tensor {
 /**
  * Σ m·x over all elements; elements with m = 0 are left out even when they are not finite.
  *
+ * @param x `[...]`
+ * @param mask `[...]`, boolean or weights
+ * @returns a scalar
+ * @source none: bookkeeping
  * @example
  * maskedSum(constant([1, 2, 9]), constant([1, 1, 0])) // => 3
  */
@@ -46,6 +52,9 @@ export function maskedSum(x: Tensor, mask?: Tensor): Tensor {
  * True where a label takes part: label ≠ ignore index.
  *
  * @param labels `[...]` int32
+ * @param ignoreIndex the label that takes no part
+ * @returns `[...]` bool
+ * @source none: bookkeeping
  * @example
  * labelMask(constant([-100, 3], 'int32')) // => [0, 1]
  */
@@ -58,6 +67,7 @@ export const labelMask = (labels: Tensor, ignoreIndex = -100): Tensor => notEqua
  * @param logits `[batch, seq, vocab]`
  * @param labels `[batch, seq]`
  * @returns `[batch, seq - 1, vocab]` and `[batch, seq - 1]`
+ * @source none: bookkeeping
  * @example
  * shiftTokens(constant([[[1], [2], [3]]]), constant([[7, 8, 9]], 'int32')).labels // => [[8, 9]]
  */

@@ -1,12 +1,11 @@
-import { add, expm1, logSigmoid, mul, neg, relu, softplus, sub, type Tensor } from '../graph/index.ts';
-import { log1mExp } from './numerics.ts';
+import { expm1, logSigmoid, mul, relu, sub, type Tensor } from '../graph/index.ts';
+import { log1mExp, smoothedLogistic } from './numerics.ts';
 
 /**
  * Pairwise preference losses without a reference model, on log-probabilities of the two completions `[pairs]`: sums
  * (`…Logp`) or means per token (`…MeanLogp`), in nats. Results are one number per pair. CPO, ORPO and mixtures add a
  * token-mean cross-entropy of the chosen completion: `crossEntropyWithLabels`.
  */
-const nls = (x: Tensor): Tensor => softplus(neg(x));
 
 /**
  * CPO's preference term: -(1 - ε) log σ(βΔ) - ε log σ(-βΔ), Δ = a_w - a_l.
@@ -14,7 +13,7 @@ const nls = (x: Tensor): Tensor => softplus(neg(x));
  * @param chosenLogp `[pairs]` Σ log π(y_w)
  * @param rejectedLogp `[pairs]` Σ log π(y_l)
  * @returns `[pairs]`
- * @source Xu et al. 2024 (2401.08417)
+ * @source Xu et al. 2024 (2401.08417), eq. 5, its preference term
  * @example
  * cpo(constant([-1]), constant([-1])) // => [0.693147]
  */
@@ -23,9 +22,7 @@ export function cpo(
   rejectedLogp: Tensor,
   { beta = 0.1, labelSmoothing = 0 }: { beta?: number; labelSmoothing?: number } = {},
 ): Tensor {
-  const z = mul(sub(chosenLogp, rejectedLogp), beta);
-  if (labelSmoothing === 0) return nls(z);
-  return add(mul(nls(z), 1 - labelSmoothing), mul(nls(neg(z)), labelSmoothing));
+  return smoothedLogistic(mul(sub(chosenLogp, rejectedLogp), beta), labelSmoothing);
 }
 
 /**
@@ -34,7 +31,7 @@ export function cpo(
  * @param chosenLogp `[pairs]`
  * @param rejectedLogp `[pairs]`
  * @returns `[pairs]`
- * @source Zhao et al. 2023 (2305.10425)
+ * @source Zhao et al. 2023 (2305.10425), section 2, the rank calibration loss
  * @example
  * slic(constant([-1]), constant([-6]), { beta: 0.1 }) // => [0.5]
  */
@@ -63,9 +60,7 @@ export function simpo(
     labelSmoothing = 0,
   }: { beta?: number; gamma?: number; labelSmoothing?: number } = {},
 ): Tensor {
-  const z = sub(mul(sub(chosenMeanLogp, rejectedMeanLogp), beta), gamma);
-  if (labelSmoothing === 0) return nls(z);
-  return add(mul(nls(z), 1 - labelSmoothing), mul(nls(neg(z)), labelSmoothing));
+  return smoothedLogistic(sub(mul(sub(chosenMeanLogp, rejectedMeanLogp), beta), gamma), labelSmoothing);
 }
 
 /**
@@ -74,7 +69,7 @@ export function simpo(
  * @param chosenMeanLogp `[pairs]`
  * @param rejectedMeanLogp `[pairs]`
  * @returns `[pairs]`
- * @source Gupta et al. 2025 (2501.03884)
+ * @source Gupta et al. 2025 (2501.03884), the α-reward in the form of TRL's code
  * @example
  * alphaPo(constant([-1]), constant([-1]), { gamma: 0, alpha: 0.25 }) // => [0.693147]
  */

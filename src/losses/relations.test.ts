@@ -53,11 +53,17 @@ describe.each(RELATIONS)('$name', ({ loss, scale }) => {
   const [s, t] = [normals(rng, [5, 3], 2), normals(rng, [5, 4], 2)];
   const t4 = normals(rng, [3, 5, 1, 1]);
   it('is not negative, 0 with its gradient for equal relations, the same in float32', async () => {
-    const got = evaluate64(loss, [s, t]);
-    expect(got.value[0]).toBeGreaterThan(0);
-    const single = await evaluate32(loss, [s, t]);
-    expect(distance(single.value, got.value)).toBeLessThan(1e-4);
-    expect(distance(single.gradients[0], got.gradients[0])).toBeLessThan(1e-4);
+    const drawn = (): [NDArray, NDArray] => {
+      const batch = 3 + rng.int(4);
+      return [normals(rng, [batch, 2 + rng.int(5)], 2), normals(rng, [batch, 2 + rng.int(5)], 2)];
+    };
+    for (const inputs of [[s, t], drawn(), drawn()]) {
+      const got = evaluate64(loss, inputs);
+      expect(got.value[0]).toBeGreaterThan(0);
+      const single = await evaluate32(loss, inputs);
+      expect(distance(single.value, got.value)).toBeLessThan(1e-4);
+      expect(distance(single.gradients[0], got.gradients[0])).toBeLessThan(1e-4);
+    }
     const same = evaluate64(loss, [s, s]);
     expect(Math.abs(same.value[0])).toBeLessThan(1e-9);
     expect(Math.max(...same.gradients[0].map(Math.abs))).toBeLessThan(1e-6);

@@ -42,6 +42,7 @@ const eye = (x: Tensor): Tensor =>
  *
  * @param features `[batch, ...features]`
  * @returns `[batch, batch]`
+ * @source Park et al. 2019 (1904.05068), eq. 5 before the division; clamp as in the authors' code
  * @example
  * pairwiseDistances(constant([[0, 0], [3, 4]])) // => [[0, 5], [5, 0]]
  */
@@ -59,7 +60,7 @@ export function pairwiseDistances(features: Tensor): Tensor {
  * @param student `[batch, ...features]`
  * @param teacher `[batch, ...features']`
  * @returns `[batch, batch]`
- * @source Park et al. 2019 (1904.05068)
+ * @source Park et al. 2019 (1904.05068), eq. 5 to 8
  * @example
  * rkdDistance(constant([[0], [1], [3]]), constant([[0], [2], [6]])) // => [[0, 0, 0], [0, 0, 0], [0, 0, 0]]
  */
@@ -80,7 +81,7 @@ export function rkdDistance(student: Tensor, teacher: Tensor): Tensor {
  * @param student `[batch, ...features]`
  * @param teacher `[batch, ...features']`
  * @returns `[batch, batch, batch]`
- * @source Park et al. 2019 (1904.05068)
+ * @source Park et al. 2019 (1904.05068), eq. 9 for the cosines, eq. 8 for the Huber loss
  * @example
  * rkdAngle(constant([[0, 0], [1, 0]]), constant([[0, 0], [0, 5]])) // => [[[0, 0], [0, 0]], [[0, 0], [0, 0]]]
  */
@@ -99,7 +100,7 @@ export function rkdAngle(student: Tensor, teacher: Tensor): Tensor {
  * @param student `[batch, ...features]`
  * @param teacher `[batch, ...features']`
  * @returns `[batch, batch]`
- * @source Passalis and Tefas 2018 (1803.10837) (cosine kernel)
+ * @source Passalis and Tefas 2018 (1803.10837), the cosine kernel as in the authors' code
  * @example
  * probabilisticTransfer(constant([[1, 0], [0, 1]]), constant([[2, 0], [0, 3]])) // => [[0, 0], [0, 0]]
  */
@@ -124,7 +125,7 @@ export function probabilisticTransfer(
  * @param teacher `[batch, ...features']`
  * @param options norm of each row: `l2` (paper) or `l1` (torchdistill). Default `l2`
  * @returns `[batch, batch]`
- * @source Tung and Mori 2019 (1907.09682)
+ * @source Tung and Mori 2019 (1907.09682), definition of the loss; `l1` as in torchdistill's code
  * @example
  * similarityPreserving(constant([[1, 0], [0, 1]]), constant([[2, 0], [0, 3]])) // => [[0, 0], [0, 0]]
  */
@@ -147,7 +148,7 @@ export function similarityPreserving(
  * @param student `[batch, ...features]`
  * @param teacher `[batch, ...features']`
  * @returns a scalar
- * @source Kornblith et al. 2019 (1905.00414), eq. 3 and 4 with a linear kernel
+ * @source Kornblith et al. 2019 (1905.00414), eq. 4 with a linear kernel
  * @example
  * linearCka(constant([[1, 0], [0, 1], [2, 2]]), constant([[2, 0], [0, 2], [4, 4]])) // => 1
  */

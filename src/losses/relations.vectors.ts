@@ -19,7 +19,7 @@ export const relationVectors: readonly Vector[] = [
     method: 'kd-core',
     function: 'mean over n*n of t_ij*log((t_ij+eps)/(s_ij+eps)), rows of (cos+1)/2 normalised to sum 1',
     run: (x, c) => ({
-      loss: mean(probabilisticTransfer(x.student_feat, x.teacher_feat, { eps: c.number('eps', 1e-7) })),
+      loss: mean(probabilisticTransfer(x.student_feat, x.teacher_feat, { eps: c.optional('eps') })),
     }),
   },
   {

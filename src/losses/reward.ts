@@ -6,15 +6,13 @@ import {
   less,
   logicalAnd,
   mul,
-  neg,
-  softplus,
   stopGradient,
   sub,
   sum,
   type Tensor,
   where,
 } from '../graph/index.ts';
-import { asBool, logSumExp } from './numerics.ts';
+import { asBool, logSumExp, negLogSigmoid } from './numerics.ts';
 
 /** Losses that train a reward model. */
 
@@ -36,7 +34,7 @@ export function bradleyTerry(
   { margin, centre = 0 }: { margin?: Tensor; centre?: number } = {},
 ): Tensor {
   const difference = sub(chosenReward, rejectedReward);
-  const loss = softplus(neg(margin ? sub(difference, stopGradient(margin)) : difference));
+  const loss = negLogSigmoid(margin ? sub(difference, stopGradient(margin)) : difference);
   if (centre === 0) return loss;
   const offset = add(chosenReward, rejectedReward);
   return add(loss, mul(mul(offset, offset), centre));
@@ -49,7 +47,7 @@ export function bradleyTerry(
  * @param rankedRewards `[batch, k]`, best first
  * @param options mask `[batch, k]`; top: only the first `top` choices are scored
  * @returns `[batch]` nats
- * @source Plackett 1975; Rafailov et al. 2023 (2305.18290), eq. 18
+ * @source Plackett 1975; Rafailov et al. 2023 (2305.18290), appendix A.3, eq. 18
  * @example
  * plackettLuce(constant([[0, 0, 0]])) // => [1.791759]
  */

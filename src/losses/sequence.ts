@@ -32,6 +32,9 @@ export interface TokenLogp {
  *
  * @param logits `[batch, seq, vocab]`
  * @param labels `[batch, seq]` int32 token ids; -100 where a token does not count (prompt, padding)
+ * @param ignoreIndex the label that takes no part
+ * @returns `[batch, seq - 1]` nats
+ * @source the log-softmax at the label, textbook, unnumbered
  * @example
  * tokenLogp(constant([[[0, 0], [5, 5]]]), constant([[-100, 1]], 'int32')).logp // => [[-0.693147]]
  */
@@ -59,7 +62,9 @@ export interface SequenceLogp {
  *
  * @param logits `[batch, seq, vocab]`
  * @param labels `[batch, seq]` int32 token ids; -100 where a token does not count
- * @source Rafailov et al. 2023 (2305.18290), section 4: log π(y | x) = Σ_t log π(y_t | x, y_<t)
+ * @param ignoreIndex the label that takes no part
+ * @returns `[batch]` each, nats
+ * @source the chain rule of probability, textbook; Hong et al. 2024 (2403.07691), eq. 3, for the mean
  * @example
  * sequenceLogp(constant([[[0, 0], [0, 0], [0, 0]]]), constant([[-100, 1, 0]], 'int32')).sum // => [-1.386294]
  */
@@ -78,7 +83,7 @@ export function sequenceLogp(logits: Tensor, labels: Tensor, ignoreIndex = -100)
  * @param rejected log-probabilities and mask `[batch, seq']`
  * @param alpha weight of the surplus tokens; 1 gives plain sums
  * @returns sums `[batch]` of both
- * @source Liu et al. 2024 (2409.06411)
+ * @source Liu et al. 2024 (2409.06411), as in TRL's code (`ld_alpha`)
  * @example
  * lengthDesensitized({ logp: constant([[-1, -1]]), mask: constant([[1, 1]]) }, { logp: constant([[-3, 0]]), mask: constant([[1, 0]]) }, 0.5).chosen // => [-1.5]
  */
@@ -107,7 +112,7 @@ export function lengthDesensitized(
  * @param labels `[batch, seq]` int32; -100 where a token does not count
  * @param options clamp the weight at 1, as earlier TRL releases do
  * @returns `[batch]`, > 0; 1 for an empty completion
- * @source Zhou et al. 2024 (2406.11827) (sampled alignment)
+ * @source Zhou et al. 2024 (2406.11827), eq. 2 (sampled alignment)
  * @example
  * wpoWeight(constant([[[0, 0], [0, 0]]]), constant([[-100, 1]], 'int32')) // => [1]
  */

@@ -14,11 +14,9 @@ import {
   max,
   min,
   mul,
-  neg,
   relu,
   scatterElements,
   size,
-  softplus,
   squeeze,
   stopGradient,
   sub,
@@ -27,7 +25,7 @@ import {
   where,
 } from '../graph/index.ts';
 import { temperedLogp } from './divergences.ts';
-import { asBool, logMass, logSumExp, maskRows, weigh } from './numerics.ts';
+import { asBool, logMass, logSumExp, maskRows, negLogSigmoid, weigh } from './numerics.ts';
 
 /**
  * Losses against a teacher of whom only the k most likely classes are known, per row: their ids and log-probabilities.
@@ -97,6 +95,7 @@ export function withTail(
  * @param labels `[...]` int32
  * @param ids `[..., k]` int32
  * @returns `[...]` int32
+ * @source none: bookkeeping of {@link withTail}
  * @example
  * tailLabels(constant([7, 1], 'int32'), constant([[3, 7], [3, 7]], 'int32')) // => [1, 2]
  */
@@ -113,7 +112,7 @@ export function tailLabels(labels: Tensor, ids: Tensor): Tensor {
  * @param studentLogits `[..., classes]`
  * @param teacher ids and log-probabilities `[..., k]`
  * @returns `[...]` nats
- * @source DistillKit (arcee-ai), `sparse_kl_div`
+ * @source DistillKit's code (arcee-ai), `sparse_kl_div`
  * @example
  * sparseKl(constant([[0, 0]]), { ids: constant([[0]], 'int32'), logp: constant([[-0.287682]]) }) // => [0.130812]
  */
@@ -130,7 +129,7 @@ export function sparseKl(studentLogits: Tensor, teacher: TopKTeacher, options: S
  * @param studentLogits `[..., classes]`
  * @param teacher ids and log-probabilities `[..., k]`
  * @returns `[...]` nats, at most log 2
- * @source DistillKit (arcee-ai), `sparse_js_div`
+ * @source DistillKit's code (arcee-ai), `sparse_js_div`
  * @example
  * sparseJsd(constant([[0, 0]]), { ids: constant([[0]], 'int32'), logp: constant([[-0.693147]]) }) // => [0]
  */
@@ -151,7 +150,7 @@ export function sparseJsd(studentLogits: Tensor, teacher: TopKTeacher, options: 
  * @param studentLogits `[..., classes]`
  * @param teacher ids and log-probabilities `[..., k]`
  * @returns `[...]`, 0 to 1
- * @source DistillKit (arcee-ai), `sparse_tvd`
+ * @source DistillKit's code (arcee-ai), `sparse_tvd`
  * @example
  * sparseTotalVariation(constant([[0, 0]]), { ids: constant([[0]], 'int32'), logp: constant([[-0.287682]]) }) // => [0.25]
  */
@@ -180,7 +179,8 @@ export interface TopKPairs {
  *
  * @param studentLogits `[..., classes]`
  * @param teacher ids and log-probabilities `[..., k]`
- * @source DistillKit (arcee-ai), `sparse_logistic_ranking`; Burges et al. 2005 (RankNet)
+ * @returns values and pairs `[..., k, k]`
+ * @source DistillKit's code (arcee-ai), `sparse_logistic_ranking`; Burges et al. 2005 (RankNet)
  * @example
  * sparseLogisticRanking(constant([[0, 0]]), { ids: constant([[1, 0]], 'int32'), logp: constant([[-0.1, -3]]) }).values // => [[[0, 0.693147], [0, 0]]]
  */
@@ -190,7 +190,7 @@ export const sparseLogisticRanking = (
   options: Pick<TopKOptions, 'mask'> = {},
 ): TopKPairs => {
   const s = gatherTop(maskRows(studentLogits, options.mask), teacher.ids);
-  return pairwise(s, teacher, options.mask, (d) => softplus(neg(d)));
+  return pairwise(s, teacher, options.mask, negLogSigmoid);
 };
 
 /**
@@ -199,7 +199,8 @@ export const sparseLogisticRanking = (
  *
  * @param studentLogits `[..., classes]`
  * @param teacher ids and log-probabilities `[..., k]`
- * @source DistillKit (arcee-ai), `sparse_hinge`
+ * @returns values and pairs `[..., k, k]`
+ * @source DistillKit's code (arcee-ai), `sparse_hinge`
  * @example
  * sparseHinge(constant([[0, 0]]), { ids: constant([[1, 0]], 'int32'), logp: constant([[-0.1, -3]]) }).values // => [[[0, 0.1], [0, 0]]]
  */
@@ -235,7 +236,7 @@ const teacherKnown = ({ ids, logp }: TopKTeacher, mask?: Tensor): Tensor =>
  *
  * @param teacher `[..., k]`
  * @returns logp `[..., k]` (-∞ at padding), logTail `[...]` (clamped); constants
- * @source DistillKit (arcee-ai), missing probability `symmetric_uniform`
+ * @source DistillKit's code (arcee-ai), missing probability `symmetric_uniform`
  * @example
  * teacherWithTail({ ids: constant([[0]], 'int32'), logp: constant([[-0.693147]]) }).logTail // => [-0.693147]
  */
@@ -258,7 +259,7 @@ export function teacherWithTail(
  *
  * @param teacher `[..., k]`
  * @returns `[..., k]` (-∞ at padding); a constant
- * @source DistillKit (arcee-ai), missing probability `zero`
+ * @source DistillKit's code (arcee-ai), missing probability `zero`
  * @example
  * teacherRenormalized({ ids: constant([[0, 3]], 'int32'), logp: constant([[-2, -2]]) }) // => [[-0.693147, -0.693147]]
  */

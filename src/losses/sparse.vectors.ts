@@ -63,8 +63,8 @@ export const sparseVectors: readonly Vector[] = [
     inputs,
     run: (x, c) => {
       const { values, pairs } = sparseHinge(x.student_logits, teacherOf(x), {
-        margin: c.number('margin'),
-        temperature: c.number('temperature', 1),
+        margin: c.optional('margin'),
+        temperature: c.optional('temperature'),
         mask: x.mask,
       });
       return { loss: maskedMean(values, pairs) };

@@ -36,7 +36,7 @@ export function classLogits(outputs: Tensor, classes: number): Tensor {
  * @param outputs g `[..., classes · S]`
  * @param teacherLogp log p `[..., classes · S]`, τ already in it
  * @returns `[...]` nats
- * @source Loo et al. 2024 (2409.20449), with α = 0
+ * @source Loo et al. 2024 (2409.20449), the distillation loss in the form with α = 0
  * @example
  * subclassKl(constant([[1, 1]]), constant([[-0.693147, -0.693147]])) // => [0]
  */

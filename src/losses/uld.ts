@@ -52,7 +52,8 @@ export interface UldOptions {
  * @param studentAnswer `[batch, seq]`, 1 on answer tokens, which are contiguous
  * @param teacherAnswer `[batch, seq']`
  * @returns `[batch]`
- * @source Boizard et al. 2024 (2402.12030) (weight 1.5 there)
+ * @source Boizard et al. 2024 (2402.12030), the ULD loss in the form of the authors' and TRL's code (weight 1.5 in the
+ *   paper)
  * @example
  * uld(constant([[[2, 0, 1]]]), constant([[[1, 2, 0]]]), constant([[1]]), constant([[1]])) // => [0]
  */
@@ -86,7 +87,7 @@ const softmaxAt = (logits: Tensor, temperature: number): Tensor =>
  * @param studentP `[..., vocab]` probabilities
  * @param teacherP `[..., vocab']` probabilities
  * @returns `[...]`, 0 to 2
- * @source Boizard et al. 2024 (2402.12030)
+ * @source Boizard et al. 2024 (2402.12030), the Wasserstein distance in its closed form
  * @example
  * sortedDistance(constant([[0.25, 0.75]]), constant([[0.5, 0, 0.5]])) // => [0.5]
  */
@@ -148,7 +149,7 @@ export interface HybridUldOptions {
  * @param teacherP `[..., vocab']` probabilities
  * @param matched ids of each matched token in both vocabularies, int32 `[matches]` (host arrays)
  * @returns `[...]`
- * @source TRL, GOLD trainer (hybrid loss), after Patiño et al. 2025
+ * @source TRL's code, GOLD trainer (hybrid loss), after Patiño et al. 2025
  * @example
  * hybridUld(constant([[0.5, 0.3, 0.2]]), constant([[0.2, 0.5, 0.3]]), { student: [0, 1], teacher: [1, 2] }) // => [0]
  */

@@ -45,7 +45,7 @@ export const ktoReferencePoint = (mismatchedRatio: Tensor): Tensor =>
  * @param referencePoint z0, a scalar; {@link ktoReferencePoint}
  * @param options λ: keep λ_D n_D / (λ_U n_U) within 1 to 4/3
  * @returns `[n]`, 0 to λ
- * @source Ethayarajh et al. 2024 (2402.01306), eq. 7
+ * @source Ethayarajh et al. 2024 (2402.01306), eq. 8 (7 in earlier versions)
  * @example
  * kto(constant([0]), true, constant(0)) // => [0.5]
  */
@@ -63,6 +63,7 @@ export function kto(
  * APO-zero on single completions: 1 - σ(βρ) if desirable, σ(βρ) if not: {@link kto} without a reference point.
  *
  * @param ratio ρ `[n]`
+ * @param desirable whether these completions are to become likelier
  * @returns `[n]`
  * @source D'Oosterlinck et al. 2024 (2408.06266), eq. 7 split into its halves
  * @example
@@ -78,10 +79,11 @@ export const apoZeroUnpaired = (
  * BCO: -log σ(βρ - δ) if desirable, -log σ(-(βρ - δ)) if not; δ is a running mean of rewards ({@link bcoShift}).
  *
  * @param ratio ρ `[n]`
+ * @param desirable whether these completions are to become likelier
  * @param delta δ, a scalar; no gradient
  * @param options density-ratio weights of undesirable examples `[n]`: clip(p/(1 - p), 0.5, 10)
  * @returns `[n]`
- * @source Jung et al. 2024 (2404.04656)
+ * @source Jung et al. 2024 (2404.04656), section 4, as in TRL's code
  * @example
  * bco(constant([0]), true, constant(0)) // => [0.693147]
  */
@@ -109,7 +111,7 @@ export interface RunningMean {
  * @param rewards `[n]` βρ of all completions of the batch
  * @param state what the previous batch returned; none at first
  * @returns no gradient
- * @source Jung et al. 2024 (2404.04656), section 3.3; TRL's RunningMoments
+ * @source Jung et al. 2024 (2404.04656), the reward shift, as in TRL's code (`RunningMoments`)
  * @example
  * bcoShift(constant([1, 3])).mean // => 2
  */

@@ -2,12 +2,14 @@ import { DecantError } from '../../util/errors.ts';
 import type { Json, VectorCase } from './types.ts';
 
 /**
- * Parameters and inputs of a case, typed; null is as good as absent. It remembers which parameters were read: a switch that nobody looked at
- * makes the case fail instead of passing by luck.
+ * Parameters and inputs of a case, typed; null is as good as absent. It remembers which parameters were read: a switch
+ * that nobody looked at makes the case fail instead of passing by luck.
  */
 export interface CaseReader {
   /** A number among the parameters; without `fallback` its absence is an error. */
   number(key: string, fallback?: number): number;
+  /** A number among the parameters, or undefined: the default of the function it is passed to. */
+  optional(key: string): number | undefined;
   /** A string among the parameters. */
   text(key: string, fallback?: string): string;
   /** One of `allowed` among the parameters; another value is an error. */
@@ -40,16 +42,20 @@ export function caseReader(c: VectorCase): CaseReader {
     }
     return v;
   };
+  const number = (key: string, fallback?: number): number =>
+    get(key, fallback, (v): v is number => typeof v === 'number', 'a number');
+  const param = (key: string): Json | undefined => {
+    seen.add(key);
+    return c.params[key] ?? undefined;
+  };
   return {
-    number: (key, fallback) => get(key, fallback, (v): v is number => typeof v === 'number', 'a number'),
+    number,
+    optional: (key) => (param(key) === undefined ? undefined : number(key)),
     text: (key, fallback) => get(key, fallback, (v): v is string => typeof v === 'string', 'a string'),
     choice: <T extends string>(key: string, allowed: readonly T[], fallback?: T): T =>
       get(key, fallback, (v): v is T => allowed.includes(v as T), `one of ${allowed.join(', ')}`),
     flag: (key, fallback) => get(key, fallback, (v): v is boolean => typeof v === 'boolean', 'a boolean'),
-    param: (key) => {
-      seen.add(key);
-      return c.params[key] ?? undefined;
-    },
+    param,
     has: (key) => (c.inputs[key] ?? undefined) !== undefined,
     input: <T>(key: string) => {
       if ((c.inputs[key] ?? undefined) === undefined)
