@@ -13,6 +13,7 @@ import { gapClosed, retention } from '../evaluate/retention.ts';
 import type { NDArray } from '../graph/index.ts';
 import { type ArmOutputs, marks, predictions } from './classify-metrics.ts';
 import type { RunContext } from './context.ts';
+import { parameterShare } from './report-parts.ts';
 import { textOf } from './text.ts';
 import { thumbnail } from './thumbnail.ts';
 
@@ -50,8 +51,8 @@ export function headline(
   const parts = [
     `The student keeps ${percent(kept.estimate)} of the teacher's accuracy (${percent(distilled.values.accuracy.mean)} of ${percent(teacher.values.accuracy.mean)})`,
   ];
-  if (teacher.parameters && distilled.parameters)
-    parts.push(`with ${((100 * distilled.parameters) / teacher.parameters).toFixed(1)} % of its parameters`);
+  const size = parameterShare(distilled, teacher);
+  if (size) parts.push(size);
   let gap: ReportData['headline']['gapClosed'];
   const rest: string[] = [];
   if (alone) {

@@ -12,6 +12,7 @@ import type {
 import { gapClosed } from '../evaluate/retention.ts';
 import type { TokenRows } from '../train/language.ts';
 import type { RowScores } from './language-model.ts';
+import { parameterShare } from './report-parts.ts';
 import { sliceTable } from './slices.ts';
 import { spread } from './spread.ts';
 
@@ -145,10 +146,7 @@ export function writerHeadline(arms: readonly MeasuredWriter[], scoring: Scoring
   const [teacher, distilled, alone] = [find('teacher'), find('distilled')!, find('alone')];
   const show = (a: MeasuredWriter): string =>
     unit === 'token' ? a.values.perplexity.mean.toFixed(2) : a.values.bitsPerByte.mean.toFixed(3);
-  const size =
-    teacher?.parameters && distilled.parameters
-      ? ` with ${((100 * distilled.parameters) / teacher.parameters).toFixed(1)} % of its parameters`
-      : '';
+  const size = parameterShare(distilled, teacher);
   const reached =
     unit === 'token' ? `reaches perplexity ${show(distilled)}` : `needs ${show(distilled)} bits per byte`;
   const agreement = distilled.values.agreement;
@@ -156,7 +154,7 @@ export function writerHeadline(arms: readonly MeasuredWriter[], scoring: Scoring
     ? ` and names the teacher's likeliest token at ${(100 * agreement.mean).toFixed(1)} % of positions`
     : '';
   const first = teacher
-    ? `The student ${reached}${size} (teacher ${show(teacher)})${names}.`
+    ? `The student ${reached}${size ? ` ${size}` : ''} (teacher ${show(teacher)})${names}.`
     : `The student ${reached}${taught ? '; of its teacher only texts are known' : ', without a teacher'}.`;
   if (!alone) return { sentence: first };
   const of = (a: MeasuredWriter): Float64Array[] => perUnit(a, unit);

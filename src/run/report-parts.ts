@@ -58,6 +58,16 @@ export const intervalOptions = ({ evaluate }: Recipe): { resamples: number; leve
 export const seedWarnings = ({ seeds }: Recipe): string[] =>
   seeds.length === 1 ? ['One seed: how much the result varies from training to training is unknown.'] : [];
 
+/** "with 7.1 % of its parameters": the student's as a share of the teacher's; undefined where one is not known. */
+export function parameterShare(
+  student: Pick<ReportArm, 'parameters'>,
+  teacher?: Pick<ReportArm, 'parameters'>,
+): string | undefined {
+  if (!student.parameters || !teacher?.parameters) return undefined;
+  if (student.parameters === teacher.parameters) return 'with as many parameters';
+  return `with ${((100 * student.parameters) / teacher.parameters).toFixed(1)} % of its parameters`;
+}
+
 /** Sizes of the exported files on the arms that have one: by default those of both students. */
 export function addFileSizes(
   arms: readonly ReportArm[],

@@ -22,6 +22,10 @@ export function graphFacts({ whole, observed }: PreparedGraph): { fact: ReportFa
     warnings.push(
       'The teacher was trained on the whole graph, test nodes without their labels included, and the student was taught on them: data.graph.inductive measures nodes that neither has seen.',
     );
+  else
+    warnings.push(
+      'A graph network answers for the hidden nodes from their edges and neighbours, an MLP from the features of a node alone: the distance between the two is in part the price of needing no graph.',
+    );
   if (same !== undefined && same < 0.5)
     warnings.push(
       `Only ${percent(same)} of the edges between labelled nodes join nodes of one class: methods that pull neighbours together can do harm here.`,

@@ -11,6 +11,7 @@ import type {
   ReportValue,
 } from '../../evaluate/report/data.ts';
 import { gapClosed, retention } from '../../evaluate/retention.ts';
+import { parameterShare } from '../report-parts.ts';
 import { spread } from '../spread.ts';
 import type { QueryScores, TestBed } from './measure.ts';
 
@@ -141,12 +142,9 @@ export function rankHeadline(
   ];
   const value = (a: MeasuredRanker): number => a.values.ndcg.mean;
   const share = retention(of(distilled), of(teacher), { ...options, kind: 'score' });
-  const size =
-    teacher.parameters && distilled.parameters
-      ? ` with ${((100 * distilled.parameters) / teacher.parameters).toFixed(1)} % of its parameters`
-      : '';
+  const size = parameterShare(distilled, teacher);
   const parts = [
-    `The student ${dense ? 'searches the whole collection' : `re-ranks BM25's first ${depth} documents`} with nDCG@10 ${percent(value(distilled))}, ${percent(share.estimate)} of the teacher's ${percent(value(teacher))} (re-ranking BM25's first ${depth})${size}.`,
+    `The student ${dense ? 'searches the whole collection' : `re-ranks BM25's first ${depth} documents`} with nDCG@10 ${percent(value(distilled))}, ${percent(share.estimate)} of the teacher's ${percent(value(teacher))} (re-ranking BM25's first ${depth})${size ? ` ${size}` : ''}.`,
   ];
   let gap: ReportData['headline']['gapClosed'];
   if (alone) {
