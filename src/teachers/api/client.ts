@@ -55,6 +55,9 @@ export interface ApiClient {
   totals(): LedgerTotals;
 }
 
+/** Refusals for load: nothing was done, ask less. 529 is Anthropic's. */
+const OVERLOADED = new Set([429, 503, 529]);
+
 /** Questions in a row that may stay without an answer before the endpoint counts as gone. */
 const GIVE_UP = 5;
 
@@ -154,7 +157,7 @@ export function createApiClient(options: ClientOptions): ApiClient {
               seen: why,
               fix: 'check teacher.baseURL and teacher.model',
             });
-          const quirk = dialect.name === 'openai' ? quirkOf(reply.text, q.body) : undefined;
+          const quirk = quirkOf(reply.text, q.body);
           if (quirk !== undefined && (status === 400 || status === 422)) {
             // asked again, once per quirk, unless this very body was without it
             const fresh = !quirks.has(quirk);
@@ -166,7 +169,7 @@ export function createApiClient(options: ClientOptions): ApiClient {
           }
           return { problem: why, refused: true };
         }
-        if (status === 429 || status === 503) {
+        if (OVERLOADED.has(status)) {
           pace.slower(begun);
           const asked = retryAfter(reply.headers) ?? quotaPause(reply.headers);
           if (asked !== undefined) {
@@ -204,7 +207,7 @@ export function createApiClient(options: ClientOptions): ApiClient {
         return { text: reply.text, json };
       }
       ledger.lost(id, 'the body is not whole JSON');
-    } else if (reply.status >= 500 && reply.status !== 503 && reply.status !== 501)
+    } else if (reply.status >= 500 && reply.status !== 501 && !OVERLOADED.has(reply.status))
       // a gateway may say this after the model has answered
       ledger.lost(id, `status ${reply.status}`);
     else ledger.free(id, `status ${reply.status}`);

@@ -7,10 +7,12 @@ import { openSignalStore } from '../store/index.ts';
 import { probe, probeEmbeddings } from './capabilities.ts';
 import { apiClassifier } from './classify.ts';
 import { createApiClient } from './client.ts';
+import { chatQuestion } from './dialect.ts';
 import { endpointOf } from './endpoint.ts';
 import { openLedger } from './ledger.ts';
 import { everything, KEY } from './testing/fault-run.ts';
 import { listen, readBody, stop } from './testing/server.ts';
+import { apiTextTeacher } from './text.ts';
 
 const classes = ['refund', 'card', 'transfer'];
 let folder: string;
@@ -168,5 +170,44 @@ describe('what an endpoint does not take', () => {
     const plain = apiClassifier(client, capabilities, { classes, prompt: 'forbidden {text}' });
     expect(await plain.label(example('three'))).toMatchObject({ ok: false, refused: true });
     expect(bodies).toHaveLength(5);
+  });
+
+  const both = '`temperature` and `top_p` cannot both be specified for this model. Please use only one.';
+  it.each([
+    ['one of temperature and top_p', [both], ['temperature']],
+    ['neither', [both, '`temperature` is deprecated for this model.'], []],
+  ])('is learned of Anthropic too: models that take %s', async (_, refusals, left) => {
+    const bodies: Record<string, unknown>[] = [];
+    const { client } = await clientOf('anthropic', (body) => {
+      const message = refusals[bodies.length];
+      bodies.push(body);
+      if (message) return [400, { type: 'error', error: { type: 'invalid_request_error', message } }];
+      const usage = { input_tokens: 1, output_tokens: 2 };
+      return [200, { content: [{ type: 'text', text: 'a text' }], stop_reason: 'end_turn', usage }];
+    });
+    const writer = apiTextTeacher(client, { chat: true, topk: 0, schema: 'none' });
+    const [[written]] = await writer.write(['tell me'], { temperature: 0.7, topP: 0.95, maxTokens: 9 });
+    expect(written.text).toBe('a text');
+    expect(Object.keys(bodies.at(-1)!).filter((k) => k === 'temperature' || k === 'top_p')).toEqual(left);
+  });
+
+  it('takes an overloaded server (529) as a reason to wait, not as an answer that was lost', async () => {
+    let asked = 0;
+    const { client, ledger } = await clientOf('anthropic', () =>
+      asked++ === 0
+        ? [529, { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }]
+        : [
+            200,
+            {
+              content: [{ type: 'text', text: 'ok' }],
+              usage: { input_tokens: 1, output_tokens: 1, cache_creation_input_tokens: 3 },
+            },
+          ],
+    );
+    const answer = await client.ask(
+      chatQuestion([{ role: 'user', content: 'x' }], { model: 'm', maxTokens: 2 }),
+    );
+    expect(answer.ok).toBe(true);
+    expect(ledger.totals()).toMatchObject({ paid: 1, free: 1, lost: 0, tokens: 5 });
   });
 });

@@ -79,7 +79,12 @@ const anthropic: Dialect = {
     const a = json as {
       content?: { type: string; text?: string; input?: unknown }[];
       stop_reason?: string;
-      usage?: { input_tokens: number; output_tokens: number; cache_read_input_tokens?: number };
+      usage?: {
+        input_tokens: number;
+        output_tokens: number;
+        cache_read_input_tokens?: number | null;
+        cache_creation_input_tokens?: number | null;
+      };
     };
     if (!Array.isArray(a.content)) return json;
     const tool = a.content.find((c) => c.type === 'tool_use');
@@ -93,7 +98,8 @@ const anthropic: Dialect = {
         },
       ],
       usage: a.usage && {
-        prompt_tokens: a.usage.input_tokens + cached,
+        // what was read from a cache or written to one is counted apart
+        prompt_tokens: a.usage.input_tokens + cached + (a.usage.cache_creation_input_tokens ?? 0),
         completion_tokens: a.usage.output_tokens,
         prompt_tokens_details: { cached_tokens: cached },
       },
@@ -196,15 +202,18 @@ const gemini: Dialect = {
 export const dialects: Readonly<Record<DialectName, Dialect>> = { openai, anthropic, gemini };
 
 /** What an endpoint does not take, as its refusals say; each is met by leaving out or renaming one member. */
-export type Quirk = 'max_completion_tokens' | 'no temperature' | 'no seed' | 'no stop';
+export type Quirk = 'max_completion_tokens' | 'no temperature' | 'no top_p' | 'no seed' | 'no stop';
 
 /** The quirk that a refusal (status 400 or 422) tells of, so that the question can be asked again without it. */
 export function quirkOf(refusal: string, body: Readonly<Record<string, unknown>>): Quirk | undefined {
   const says = (pattern: RegExp): boolean => pattern.test(refusal);
   if ('max_tokens' in body && says(/max_completion_tokens/)) return 'max_completion_tokens';
-  const unknown = /not support|unsupported|unknown|unrecognized|unexpected|not permitted|extra/i;
+  // newer models of Anthropic take one of the two
+  if ('temperature' in body && 'top_p' in body && says(/cannot both be specified/)) return 'no top_p';
+  const unknown = /not support|unsupported|unknown|unrecognized|unexpected|not permitted|extra|deprecated/i;
   if (!says(unknown)) return undefined;
   if ('temperature' in body && says(/\btemperature\b/)) return 'no temperature';
+  if ('top_p' in body && says(/\btop_?p\b/i)) return 'no top_p';
   if ('seed' in body && says(/\bseed\b/)) return 'no seed';
   if ('stop' in body && says(/\bstop\b/)) return 'no stop';
   return undefined;
@@ -216,11 +225,12 @@ export function withQuirks(
   quirks: ReadonlySet<Quirk>,
 ): Readonly<Record<string, unknown>> {
   if (quirks.size === 0) return body;
-  const { max_tokens, temperature, seed, stop, ...rest } = body;
+  const { max_tokens, temperature, top_p, seed, stop, ...rest } = body;
   return defined({
     ...rest,
     ...(quirks.has('max_completion_tokens') ? { max_completion_tokens: max_tokens } : { max_tokens }),
     ...(quirks.has('no temperature') ? {} : { temperature }),
+    ...(quirks.has('no top_p') ? {} : { top_p }),
     ...(quirks.has('no seed') ? {} : { seed }),
     ...(quirks.has('no stop') ? {} : { stop }),
   });

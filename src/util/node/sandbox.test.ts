@@ -123,6 +123,80 @@ describe('code that a model wrote', () => {
     expect(got.filter((g) => !g.startsWith('denied'))).toEqual([]);
   });
 
+  it('finds no way round the closed doors: links, /proc, dynamic imports, loaders, dumps', async () => {
+    const fs = "const fs = require('node:fs');";
+    const target = JSON.stringify(secret);
+    const made = JSON.stringify(join(outside, 'dump'));
+    const attempts = [
+      `${fs} fs.symlinkSync('/', 'root'); return fs.readdirSync('root')`,
+      `${fs} fs.symlinkSync(${JSON.stringify(outside)}, 'dir'); return fs.readFileSync('dir/secret.txt', 'utf8')`,
+      `${fs} fs.mkdirSync('a'); fs.symlinkSync('a', 'b'); fs.rmdirSync('a'); fs.symlinkSync(${target}, 'a'); return fs.readFileSync('b', 'utf8')`,
+      `${fs} return fs.readFileSync('/proc/self/root' + ${target}, 'utf8')`,
+      `${fs} return fs.readFileSync('/proc/1/environ', 'utf8')`,
+      `${fs} return fs.readFileSync('/proc/self/cmdline', 'utf8')`,
+      `${fs} return fs.readdirSync('/proc/self/fd').join()`,
+      `${fs} return fs.readlinkSync('/proc/self/exe')`,
+      `${fs} fs.writeFileSync('/proc/self/mem', 'x'); return 'written'`,
+      `${fs} fs.writeFileSync('/dev/shm/decant-escape', 'x'); return 'written'`,
+      `${fs} fs.cpSync(${target}, 'copy.txt'); return fs.readFileSync('copy.txt', 'utf8')`,
+      `${fs} fs.renameSync(${target}, 'mine.txt'); return 'moved'`,
+      `${fs} fs.createReadStream(${target}).on('error', () => undefined); const [x] = await Promise.race([require('node:events').once(fs.createReadStream(${target}), 'data')]); return x`,
+      `${fs} return (await fs.openAsBlob(${target})).size`,
+      `process.chdir('/'); return require('node:fs').readFileSync('etc/passwd', 'utf8')`,
+      `process.loadEnvFile('/etc/environment'); return 'loaded'`,
+      `return (await (0, eval)("import('node:child_process')")).execSync('id').toString()`,
+      `return (await new Function("return import('child_process')")()).spawnSync('id').pid || (() => { throw new Error('no process') })()`,
+      `return require('node:module')._load('child_process').execFileSync('/bin/sh', ['-c', 'id']).toString()`,
+      `return process.getBuiltinModule('child_process').execSync('id').toString()`,
+      `return require('node:vm').runInNewContext('this.constructor.constructor("return process")().binding("spawn_sync")') && 'bound'`,
+      `return process._linkedBinding('spawn_sync') && 'bound'`,
+      `return (0, eval)("internalBinding")('spawn_sync') && 'bound'`,
+      `require('node:cluster').fork(); return 'forked'`,
+      `const { Worker } = await (0, eval)("import('node:worker_threads')"); return new Worker('require("fs")', { eval: true }).threadId`,
+      `process.execve('/bin/sh', ['sh', '-c', 'id']); return 'replaced'`,
+      `process.report.writeReport(${made}); return 'written'`,
+      `require('node:v8').writeHeapSnapshot(${made}); return 'written'`,
+      `new (require('node:wasi').WASI)({ version: 'preview1', preopens: { '/': '/' } }); return 'wasi'`,
+      `return new (require('node:sqlite').DatabaseSync)(${made}) && 'opened'`,
+    ];
+    const got = await told(attempts);
+    expect(got).toHaveLength(attempts.length);
+    const through = attempts.filter((_, i) => !got[i].startsWith('denied'));
+    expect(through).toEqual([]);
+    expect(got.join().includes('PLANTED')).toBe(false);
+    expect(existsSync(join(outside, 'dump'))).toBe(false);
+    expect(existsSync('/dev/shm/decant-escape')).toBe(false);
+  }, 60_000);
+
+  it('signals neither its parent, nor its group, nor everybody', async () => {
+    const got = await told([
+      `process.kill(process.ppid, 'SIGTERM'); return 'signalled'`,
+      `process.kill(0, 'SIGTERM'); return 'signalled'`,
+      `process.kill(-1, 'SIGKILL'); return 'signalled'`,
+      `process.kill(1, 'SIGKILL'); return 'signalled'`,
+      `return Object.getPrototypeOf(process).kill ? process.constructor.prototype.kill.call(process, process.ppid, 15) : (() => { throw new Error('none') })()`,
+      `Reflect.apply(Reflect.get(process, '_kill') || 0, process, [process.ppid, 15]); return 'signalled'`,
+    ]);
+    expect(got.filter((g) => !g.startsWith('denied'))).toEqual([]);
+  });
+
+  it('ends bombs of timers, promises, workers, strings and WebAssembly memory', async () => {
+    const bomb = (code: string) => run(code, '', { seconds: 3, megabytes: 64 });
+    const outcomes = await Promise.all(
+      [
+        'const f = () => { setImmediate(f); setImmediate(f); }; f(); for (;;) await0();'.replace(
+          'for (;;) await0();',
+          'while (true) f();',
+        ),
+        'let s = "x"; for (;;) s += s;',
+        'const m = []; for (;;) m.push(new WebAssembly.Memory({ initial: 1024, maximum: 1024 }), Buffer.alloc(1 << 26, 1));',
+        'const { fork } = require("node:child_process"); for (;;) fork("x");',
+        '(function f() { Promise.resolve().then(f).then(f); })(); for (;;);',
+      ].map(bomb),
+    );
+    expect(outcomes.map((o) => o.outcome)).not.toContain('passed');
+  }, 60_000);
+
   it.each(['process', 'strict'] as const)('reaches no network (%s)', async (isolation) => {
     const url = `http://127.0.0.1:${port()}/`;
     const open = (from: string): string =>
@@ -138,6 +212,16 @@ describe('code that a model wrote', () => {
       `return (await require('node:dns').promises.lookup('localhost')).address`,
       `require('node:dgram').createSocket('udp4').send('x', 9, '127.0.0.1'); return 'sent'`,
       `return await new Promise((ok, no) => require('node:net').createServer().listen(0, () => ok('listening')).on('error', no))`,
+      `return await new Promise((ok, no) => require('node:tls').connect(${port()}, '127.0.0.1', () => ok('open')).on('error', no))`,
+      `return await new Promise((ok, no) => require('node:http2').connect('${url}').on('connect', () => ok('open')).on('error', no))`,
+      `return await new Promise((ok, no) => { const r = require('node:https').request('${url}', ok); r.on('error', no); r.end(); })`,
+      `return await new Promise((ok, no) => new (require('node:http').Agent)().createConnection({ port: ${port()}, host: '127.0.0.1' }, () => ok('open')).on('error', no))`,
+      `return await new Promise((ok, no) => require('node:net').connect('/var/run/docker.sock', () => ok('open')).on('error', no))`,
+      `return await new Promise((ok, no) => require('node:net').createServer().listen('own.sock', () => ok('listening')).on('error', no))`,
+      `return await new Promise((ok) => { new WebSocket('ws://127.0.0.1:${port()}').onopen = () => ok('open') })`,
+      `return (await require('node:dns/promises').resolve4('example.org')).join()`,
+      `return await new Promise((ok, no) => require('node:dns').resolveTxt('x.example.org', (e, r) => (e ? no(e) : ok(r))))`,
+      `require('node:dgram').createSocket({ type: 'udp4' }).bind(0); return 'bound'`,
     ];
     let got: string[];
     try {
