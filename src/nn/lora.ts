@@ -100,7 +100,13 @@ export function withLora<M extends Pick<AnyModel, 'params' | 'inputs' | 'forward
   const { rank, alpha = 2 * rank, dropout = 0 } = options;
   if (!Number.isInteger(rank) || rank < 1)
     throw new DecantError('model', 'the rank is a positive integer', { at: 'lora.rank', seen: rank });
-  const layers = chosen(linearLayers(model), options.targets);
+  const linear = linearLayers(model);
+  if (linear.length === 0)
+    throw new DecantError('model', 'the model has no linear layers to adapt', {
+      at: 'lora',
+      fix: 'train it as a whole',
+    });
+  const layers = chosen(linear, options.targets);
   const adapters: ParamSpecs = {};
   for (const { path, inputs, outputs } of layers) {
     adapters[`${path}.lora_A.weight`] = { shape: [rank, inputs], init: fanInInit };

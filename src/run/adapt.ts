@@ -10,24 +10,32 @@ export interface LoraSettings {
   readonly targets?: readonly string[] | 'all';
 }
 
-/** Layers between the body of a classifier and its scores, which pretrained bodies come without. */
-const HEAD = /^(pre_)?classifier$/;
+/** Modules above the body, which pretrained bodies come without. */
+const HEAD = /(^|\.)((pre_)?classifier|projection)$/;
+/** Models whose last linear layer belongs to the body: decoders, sentence encoders, denoisers. */
+const ALL_BODY = /CausalLM|LMHeadModel|SentenceEncoder|DualEncoder|Diffusion|UNet/;
 
 /**
- * The model with adapters on a frozen base. A classifier's head is trained as a whole beside them, since it is fresh
- * more often than not; a decoder's output layer is part of the base.
+ * The model with adapters on a frozen base. What stands above the body (a classifier's head, a projection, the layer that
+ * scores) is trained as a whole beside them, since it is fresh more often than not.
  */
 export function adaptedModel(model: AnyModel, { rank, alpha, targets }: LoraSettings): LoraModel<AnyModel> {
   return withLora(model, { rank, alpha, targets, train: headModules(model) });
 }
 
 function headModules(model: AnyModel): string[] {
-  if (/CausalLM|LMHeadModel/.test(model.architecture)) return [];
-  const last = linearLayers(model).at(-1)?.path;
+  const last = ALL_BODY.test(model.architecture) ? undefined : linearLayers(model).at(-1)?.path;
   const named = Object.keys(model.params)
-    .map((n) => n.split('.')[0])
+    .map((n) => n.slice(0, n.lastIndexOf('.')))
     .filter((n) => HEAD.test(n));
   return [...new Set([...(last ? [last] : []), ...named])];
+}
+
+/** Parameters that training through adapters leaves as they are: one copy of them serves all students of a base. */
+export function untouchedParams(model: AnyModel, lora: LoraSettings): string[] {
+  const adapted = adaptedModel(model, lora);
+  const updated = new Set(adapted.lora.layers.map((l) => `${l.path}.weight`));
+  return Object.keys(model.params).filter((n) => adapted.params[n].buffer && !updated.has(n));
 }
 
 /** Trained parameters as those of the model itself: float32 whatever the engine, adapters merged into the base. */

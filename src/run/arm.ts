@@ -43,6 +43,8 @@ export interface Arm {
   readonly settings: TrainSettings;
   /** Train low-rank updates of a frozen base instead of all weights; the result has them merged. */
   readonly lora?: LoraSettings;
+  /** The larger model that it is trained in, for example a policy beside its reference; default: the model alone. */
+  readonly within?: Surroundings;
   /** Rows of a classifier with what the teacher said about them; or `source`, batches of any other task. */
   readonly rows?: Encoded;
   readonly signals?: SignalColumns;
@@ -64,6 +66,15 @@ export interface Arm {
   readonly depends: unknown;
 }
 
+/** How a model is trained as a part of a larger one, which takes over the model's parameters by name. */
+export interface Surroundings {
+  readonly model: (own: AnyModel) => AnyModel;
+  /** First weights of the whole from those of the part and what they are; default: the same. */
+  readonly start?: (own: Params<NDArray>, specs: ParamSpecs) => Params<NDArray>;
+  /** The part's own weights among all; default: all. */
+  readonly own?: (whole: Params<NDArray>) => Params<NDArray>;
+}
+
 export interface TrainedArm {
   readonly params: Params<NDArray>;
   readonly updates: number;
@@ -74,10 +85,12 @@ const EVERY_STEPS = 200;
 
 /** Trains one arm, or takes it up where its checkpoint left it. Throws `interrupted` when asked to stop. */
 export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
-  const { settings, method } = arm;
+  const { settings, method, within } = arm;
   const adapted = arm.lora ? adaptedModel(arm.model, arm.lora) : arm.model;
-  const model = settings.dropout === undefined ? adapted : withDropout(adapted, settings.dropout);
-  const plain = (params: Params<NDArray>): Params<NDArray> => plainParams(arm.model, arm.lora, params);
+  const whole = within ? within.model(adapted) : adapted;
+  const model = settings.dropout === undefined ? whole : withDropout(whole, settings.dropout);
+  const plain = (params: Params<NDArray>): Params<NDArray> =>
+    plainParams(arm.model, arm.lora, within?.own?.(params) ?? params);
   const began = performance.now();
   const inputs = Object.keys(model.inputs);
   const objective = arm.objective?.(model) ?? distillation(model, method, arm.config);
@@ -90,7 +103,8 @@ export async function trainArm(ctx: RunContext, arm: Arm): Promise<TrainedArm> {
     steps,
     depends: arm.depends,
   });
-  const params = { ...initMissing(model.params, arm.start, arm.seed), ...arm.start };
+  const own = { ...initMissing(adapted.params, arm.start, arm.seed), ...arm.start };
+  const params = within?.start?.(own, adapted.params) ?? own;
   if (arm.probe) {
     await probeTeacherSignal({
       engine: ctx.engine,

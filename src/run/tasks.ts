@@ -24,6 +24,8 @@ const classify: TaskRunner = {
   metrics: async ({ evaluate }) =>
     (await import('./classify-metrics.ts')).classificationMetrics(true, evaluate.topK),
   adapters: true,
+  layers: true,
+  trimVocabulary: true,
   slices: true,
   steps: true,
   async run(given, method, config, atEnd) {
@@ -58,22 +60,26 @@ const nodes: TaskRunner = {
 };
 
 const generate: TaskRunner = {
+  streaming: true,
   int4: true,
   packing: true,
   metrics: async () => (await import('./generate-report.ts')).languageMetrics,
   adapters: true,
+  layers: true,
   slices: true,
   steps: true,
   run: async (ctx, method, config) => (await import('./generate.ts')).runGeneration(ctx, method, config),
 };
 
 const embed: TaskRunner = {
+  adapters: true,
   metrics: async () => (await import('./embedding/report.ts')).embedMetrics(),
   run: async (ctx, method, config, atEnd) =>
     (await import('./embedding/run.ts')).runEmbedding(ctx, method, config, atEnd),
 };
 
 const rank: TaskRunner = {
+  adapters: true,
   metrics: async ({ data }) => (await import('./rank/report.ts')).rankMetrics(data.ranking?.depth ?? 100),
   prepare: async (recipe, options) =>
     (await import('./rank/collection.ts')).prepareCollection(recipe, options),
@@ -90,17 +96,21 @@ const rank: TaskRunner = {
 };
 
 const prefer: TaskRunner = {
+  adapters: true,
+  layers: true,
   int4: true,
   metrics: async () => (await import('./prefer/report.ts')).preferenceMetrics,
   steps: true,
   async run(given, method, config) {
-    const { withCuratedRows } = await import('./data-steps.ts');
-    const ctx = await withCuratedRows(given, method, config);
+    const { onPolicy, withCuratedRows } = await import('./data-steps.ts');
+    // steps over the student's own texts run in every round
+    const ctx = onPolicy(given) ? given : await withCuratedRows(given, method, config);
     return (await import('./prefer/index.ts')).runPreference(ctx, method, config);
   },
 };
 
 const diffuse: TaskRunner = {
+  adapters: true,
   metrics: async () => (await import('./diffusion/metrics.ts')).sampleMetrics,
   async run(ctx, method, config) {
     return (await import('./diffusion/run.ts')).runDiffusion(ctx, method, config);

@@ -18,7 +18,7 @@ import { crossEntropyWithLabels } from '../losses/labels.ts';
 import type { AnyModel } from '../nn/model.ts';
 import type { DecoderModel } from '../nn/models/llama.ts';
 import { type ParamSpecs, type Params, prefixed } from '../nn/params.ts';
-import type { Scope } from '../nn/scope.ts';
+import { type Scope, scopeOf } from '../nn/scope.ts';
 
 /** Columns of a batch of responses. All but the inputs are constants. */
 export const preferenceColumn = {
@@ -90,13 +90,19 @@ export function preferencePolicy(
   return moving ? followed(policy, moving.decay) : policy;
 }
 
+/** The parameters that a moving reference has of its own: all that the policy trains. */
+const moved = (params: ParamSpecs): ParamSpecs =>
+  Object.fromEntries(Object.entries(params).filter(([, p]) => !p.buffer));
+
 /**
  * A policy with a reference that follows it: reference ← decay · reference + (1 - decay) · policy after every step. Adds
- * the outputs `reference` and, of a policy that gives them, `referenceTokens` and `mismatchedReference`.
+ * the outputs `reference` and, of a policy that gives them, `referenceTokens` and `mismatchedReference`. What the policy
+ * does not train, such as the base of its adapters, both have together.
  */
 export function followed(policy: AnyModel, decay: number): AnyModel {
+  const own = moved(policy.params);
   const frozen: ParamSpecs = Object.fromEntries(
-    Object.entries(policy.params).map(([n, p]) => [
+    Object.entries(own).map(([n, p]) => [
       n,
       { ...p, buffer: true, tiedTo: p.tiedTo && `${MOVING}.${p.tiedTo}` },
     ]),
@@ -105,11 +111,15 @@ export function followed(policy: AnyModel, decay: number): AnyModel {
     ...policy,
     params: { ...policy.params, ...prefixed(MOVING, frozen) },
     forward(s: Scope, inputs: Record<string, Tensor>) {
-      const own = policy.forward(s, inputs);
-      const kept = policy.forward(s.at(MOVING), inputs);
-      follow(s, policy.params, decay);
+      const now = policy.forward(s, inputs);
+      // the reference under the policy's own names, so that its adapters are found
+      const past = Object.entries(own).filter(([, p]) => p.tiedTo === undefined);
+      const params = Object.fromEntries(past.map(([n]) => [n, s.param(`${MOVING}.${n}`)]));
+      const ctx = { ...s.ctx, taps: undefined, updates: undefined };
+      const kept = policy.forward(scopeOf({ ...s.params, ...params }, ctx, s.path), inputs);
+      follow(s, own, decay);
       return {
-        ...own,
+        ...now,
         reference: stopGradient(kept.logp),
         ...(kept.tokenLogp ? { referenceTokens: stopGradient(kept.tokenLogp) } : {}),
         ...(kept.mismatched ? { mismatchedReference: stopGradient(kept.mismatched) } : {}),
@@ -133,10 +143,14 @@ function follow(s: Scope, params: ParamSpecs, decay: number): void {
   }
 }
 
-/** A policy's weights with a moving reference that starts as their copy. */
-export const withMovingReference = (start: Params<NDArray>): Params<NDArray> => ({
+/** A policy's weights with a moving reference that starts as a copy of those it trains. */
+export const withMovingReference = (start: Params<NDArray>, specs: ParamSpecs = {}): Params<NDArray> => ({
   ...start,
-  ...Object.fromEntries(Object.entries(start).map(([n, a]) => [`${MOVING}.${n}`, a])),
+  ...Object.fromEntries(
+    Object.entries(start)
+      .filter(([n]) => !specs[n]?.buffer)
+      .map(([n, a]) => [`${MOVING}.${n}`, a]),
+  ),
 });
 
 /** The policy's weights alone. */

@@ -63,7 +63,7 @@ export const studentSection = z
       })
       .optional()
       .describe(
-        'train low-rank updates of frozen weights, merged at export; the head of a classifier is trained as a whole',
+        'train low-rank updates of frozen weights, merged at export; what stands above the body, such as the head of a classifier, is trained as a whole',
       ),
   })
   .refine(oneOrigin, { message: oneOriginMessage })

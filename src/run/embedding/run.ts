@@ -147,6 +147,7 @@ function trainEncoders(ctx: RunContext, built: BuiltEncoder, jobs: Jobs): Promis
     model: built.model,
     start: built.start,
     settings,
+    lora: ctx.recipe.student.lora,
     updates: updatesFor(settings, source.size),
   };
   const distilled: ArmPlan = {

@@ -1,3 +1,4 @@
+import type { TextTeacher } from '../../data/steps/step.ts';
 import { supervised } from '../../methods/logits/kd.ts';
 import type { Method } from '../../methods/method.ts';
 import { init } from '../../nn/model.ts';
@@ -8,13 +9,16 @@ import { DecantError } from '../../util/errors.ts';
 import { trainArm } from '../arm.ts';
 import { eachSeed, type SeedOfRun } from '../arms.ts';
 import type { RunContext, RunOutcome } from '../context.ts';
+import { onPolicy } from '../data-steps.ts';
 import { exportWriter } from '../generate-export.ts';
 import { sampleTexts } from '../generate-samples.ts';
 import { sourceOf } from '../generate-teacher.ts';
 import { addFileSizes, intervalOptions, reportOf, seedWarnings, unlabelledFacts } from '../report-parts.ts';
 import { type PolicyRun, type PreferenceJob, preferenceJob } from './job.ts';
+import { judgedAnswers, judgedMetric } from './judged.ts';
 import { measurePolicies } from './measure.ts';
 import { policyComparisons, policyHeadline, preferenceMetrics } from './report.ts';
+import { openJudge, trainInRounds } from './rounds.ts';
 import { trainPolicy, tryLoss } from './train.ts';
 
 /** A language model that learns which of several responses is better: from data to a student folder. */
@@ -23,9 +27,14 @@ export async function runPreference(ctx: RunContext, method: Method, config: unk
   const began = performance.now();
   const job = await preferenceJob(ctx, method, config);
   await tryLoss(recipe, job);
+  const judge = await openJudge(ctx, job);
   const options = intervalOptions(recipe);
-  const runs = await eachSeed(ctx, (at) => policyRun(ctx, job, at));
+  const { runs, judged } = await (async () => {
+    const runs = await eachSeed(ctx, (at) => policyRun(ctx, job, at, judge));
+    return { runs, judged: await judgedAnswers(ctx, job, runs, judge, options) };
+  })().finally(() => judge?.close());
   const measured = await measurePolicies(ctx, job, runs);
+  for (const arm of measured) if (judged[arm.id]) arm.values.judged = judged[arm.id];
   const [first] = runs;
   const { built, tokenizer, maxLength, teacher } = job;
   const exported = await exportWriter(
@@ -42,12 +51,15 @@ export async function runPreference(ctx: RunContext, method: Method, config: unk
   );
   const report = await reportOf(ctx, method, began, {
     metric: 'accuracy',
-    metrics: preferenceMetrics,
+    metrics: onPolicy(ctx) ? [...preferenceMetrics, judgedMetric] : preferenceMetrics,
     headline: policyHeadline(measured, options),
     arms: measured.map(({ figures: _, ...arm }) => arm),
     comparisons: policyComparisons(measured, options),
     examples: teacher ? samples : samples.map((s) => ({ ...s, versus: 'Reference' })),
-    data: unlabelledFacts(data),
+    data: unlabelledFacts({
+      ...data,
+      ...(onPolicy(ctx) ? { steps: runs.flatMap((r) => r.steps ?? []) } : {}),
+    }),
     warnings: seedWarnings(recipe),
   });
   return {
@@ -57,7 +69,12 @@ export async function runPreference(ctx: RunContext, method: Method, config: unk
   };
 }
 
-async function policyRun(ctx: RunContext, job: PreferenceJob, at: SeedOfRun): Promise<PolicyRun> {
+async function policyRun(
+  ctx: RunContext,
+  job: PreferenceJob,
+  at: SeedOfRun,
+  judge: TextTeacher | undefined,
+): Promise<PolicyRun> {
   const { recipe } = ctx;
   const { built, good, settings } = job;
   const { seed } = at;
@@ -78,6 +95,8 @@ async function policyRun(ctx: RunContext, job: PreferenceJob, at: SeedOfRun): Pr
     const trained = await trainArm(ctx, {
       ...imitate,
       ...at.arm('sft', 'supervised start'),
+      // weights that are fresh are nothing to adapt: they are trained as a whole first
+      lora: recipe.student.from ? recipe.student.lora : undefined,
       start,
       settings: sft as unknown as TrainSettings,
       source: sourceOf(good, job, sft),
@@ -86,12 +105,15 @@ async function policyRun(ctx: RunContext, job: PreferenceJob, at: SeedOfRun): Pr
     start = trained.params;
     startSeconds = trained.seconds;
   }
-  const policy = await trainPolicy(ctx, job, start, at);
+  const { steps, ...policy } = onPolicy(ctx)
+    ? await trainInRounds(ctx, job, start, at, judge)
+    : { ...(await trainPolicy(ctx, job, start, at)), steps: undefined };
   const wanted = recipe.evaluate.baselines.withoutTeacher && good.size > 0;
   const alone = wanted
     ? await trainArm(ctx, {
         ...imitate,
         ...at.arm('alone', 'better responses alone'),
+        lora: recipe.student.lora,
         start,
         settings,
         updates: updatesFor(settings, job.rows.size),
@@ -107,5 +129,6 @@ async function policyRun(ctx: RunContext, job: PreferenceJob, at: SeedOfRun): Pr
     seconds: policy.seconds,
     alone,
     asked: policy.asked,
+    steps,
   };
 }

@@ -6,7 +6,7 @@ import { type PreferenceFigures, preferenceFigures } from './figures.ts';
 import { type PolicyRun, type PreferenceJob, readBy } from './job.ts';
 import { type MeasuredPolicy, policyValues } from './report.ts';
 import { policyScorer } from './score.ts';
-import { referenceOf } from './train.ts';
+import { referenceOf, studentScorer } from './train.ts';
 
 /** Measures every policy on the test rows, each relative to the reference of its own seed. */
 export async function measurePolicies(
@@ -26,7 +26,7 @@ export async function measurePolicies(
   const task = ctx.progress.task('test responses', models, 'models');
   let done = 0;
   for (const run of runs) {
-    const scorer = policyScorer(ctx.engine, built.model, referenceOf(recipe, job, run.start), job.batchSize);
+    const scorer = studentScorer(ctx, job, referenceOf(recipe, job, run.start));
     const measure = async (params: Params<NDArray>): Promise<PreferenceFigures> => {
       const found = preferenceFigures(test, await scorer.run(params, test.flat));
       task.update({ done: ++done });
@@ -83,7 +83,10 @@ async function measureTeacher(
   job: PreferenceJob,
   teacher: LanguageTeacher,
 ): Promise<MeasuredPolicy> {
-  const scorer = policyScorer(ctx.engine, teacher.model, teacher, job.batchSize);
+  const scorer = policyScorer(ctx.engine, teacher.model, teacher, {
+    batchSize: job.batchSize,
+    shared: Object.keys(teacher.model.params),
+  });
   try {
     const found = preferenceFigures(job.test, await scorer.run(teacher.params, readBy(teacher, job.test)));
     const values = policyValues([found], {

@@ -4,8 +4,8 @@ import { forwardKl } from '../../losses/divergences.ts';
 import { crossEntropyWithLabels } from '../../losses/labels.ts';
 import { createInference } from '../../nn/inference.ts';
 import type { DecoderModel } from '../../nn/models/llama.ts';
-import { type Params, prefixed } from '../../nn/params.ts';
-import type { Scope } from '../../nn/scope.ts';
+import { type ParamSpecs, type Params, prefixed } from '../../nn/params.ts';
+import { type Scope, scopeOf } from '../../nn/scope.ts';
 import type { SignalShelf } from '../../teachers/store/index.ts';
 import type { TokenRows } from '../../train/language.ts';
 import type { TokenLogps } from '../../train/preference.ts';
@@ -111,33 +111,44 @@ export interface ResponseScores {
   readonly kl: Float64Array;
 }
 
+/** Ties among parameters that get a prefix. */
+const withTies = (params: ParamSpecs): ParamSpecs =>
+  Object.fromEntries(
+    Object.entries(params).map(([n, p]) => [n, { ...p, tiedTo: p.tiedTo && `${POLICY}.${p.tiedTo}` }]),
+  );
+
 /** Compares policies with a reference on rows of tokens; both networks run in one graph. */
 export interface PolicyScorer {
   run(params: Params<NDArray>, rows: TokenRows): Promise<ResponseScores>;
   dispose(): Promise<void>;
 }
 
+export interface ScorerOptions {
+  readonly batchSize: number;
+  /** Parameters that every policy has in common with the reference: they are held once. Default none. */
+  readonly shared?: readonly string[];
+}
+
+const POLICY = 'policy';
+
 export function policyScorer(
   engine: Engine,
   policy: DecoderModel,
   reference: Scored,
-  batchSize: number,
+  { batchSize, shared = [] }: ScorerOptions,
 ): PolicyScorer {
-  const tied = (at: string, params: DecoderModel['params']) =>
-    prefixed(
-      at,
-      Object.fromEntries(
-        Object.entries(params).map(([n, p]) => [n, { ...p, tiedTo: p.tiedTo && `${at}.${p.tiedTo}` }]),
-      ),
-    );
+  const common = new Set(shared);
+  const apart = Object.fromEntries(Object.entries(policy.params).filter(([n]) => !common.has(n)));
+  const names = Object.keys(apart).filter((n) => apart[n].tiedTo === undefined);
   const inference = createInference(
     engine,
     {
-      params: { ...tied('policy', policy.params), ...tied('reference', reference.model.params) },
+      params: { ...reference.model.params, ...prefixed(POLICY, withTies(apart)) },
       inputs: types(),
       forward(s: Scope, x: Record<string, Tensor>) {
-        const own = logitsOf(policy, s.at('policy'), x);
-        const other = logitsOf(reference.model, s.at('reference'), x);
+        const params = Object.fromEntries(names.map((n) => [n, s.param(`${POLICY}.${n}`)]));
+        const own = logitsOf(policy, scopeOf({ ...s.params, ...params }, s.ctx, s.path), x);
+        const other = logitsOf(reference.model, s, x);
         return {
           logp: logpOf(own, x.response),
           reference: logpOf(other, x.response),
@@ -147,11 +158,13 @@ export function policyScorer(
     },
     { outputs: ['logp', 'reference', 'kl'] },
   );
-  const named = (at: string, params: Params<NDArray>): Params<NDArray> =>
-    Object.fromEntries(Object.entries(params).map(([n, a]) => [`${at}.${n}`, a]));
   return {
     async run(params, rows) {
-      await inference.setParams({ ...named('policy', params), ...named('reference', reference.params) });
+      const own = Object.entries(params).filter(([n]) => apart[n]);
+      await inference.setParams({
+        ...reference.params,
+        ...Object.fromEntries(own.map(([n, a]) => [`${POLICY}.${n}`, a])),
+      });
       const out = {
         tokens: new Int32Array(rows.size),
         logp: new Float64Array(rows.size),

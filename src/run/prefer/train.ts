@@ -1,6 +1,6 @@
 import type { NDArray } from '../../graph/index.ts';
 import { distillation } from '../../methods/objective.ts';
-import { init } from '../../nn/model.ts';
+import { type AnyModel, init } from '../../nn/model.ts';
 import type { Params } from '../../nn/params.ts';
 import { adam } from '../../optim/index.ts';
 import type { Recipe } from '../../recipe/schema/recipe.ts';
@@ -10,29 +10,35 @@ import { preferenceSource, type TokenLogps } from '../../train/preference.ts';
 import { buildStep, initialState } from '../../train/step-graph.ts';
 import { DecantError } from '../../util/errors.ts';
 import { contentHash } from '../../util/node/hash.ts';
-import { trainArm } from '../arm.ts';
+import { adaptedModel, untouchedParams } from '../adapt.ts';
+import { type Surroundings, trainArm } from '../arm.ts';
 import type { SeedOfRun } from '../arms.ts';
 import type { RunContext } from '../context.ts';
 import { paramsHash } from '../teacher.ts';
 import { preferenceFigures } from './figures.ts';
 import { type PreferenceJob, readBy } from './job.ts';
-import { policyScorer, responseLogps, type Scored } from './score.ts';
+import { type PolicyScorer, policyScorer, responseLogps, type Scored } from './score.ts';
 
 type Preferences = NonNullable<Recipe['prefer']>;
 const preferencesOf = (recipe: Recipe): Pick<Preferences, 'reference' | 'decay'> =>
   recipe.prefer ?? { reference: 'start', decay: 0.99 };
 
-const policyOf = (recipe: Recipe, job: PreferenceJob) => {
+/** The student as a policy on several responses, with its reference beside it where that one moves. */
+function policyAround(recipe: Recipe, job: PreferenceJob): Surroundings {
   const { reference, decay } = preferencesOf(recipe);
-  return preferencePolicy(job.built.model, {
-    mismatched: job.rows.mismatched !== undefined,
-    moving: reference === 'moving' ? { decay } : undefined,
-  });
-};
+  const moving = reference === 'moving' ? { decay } : undefined;
+  return {
+    model: (own) => preferencePolicy(own, { mismatched: job.rows.mismatched !== undefined, moving }),
+    start: moving && withMovingReference,
+    own: withoutReference,
+  };
+}
 
 /** Builds the step of the first rows without running it, so that what does not fit is said before anything is trained. */
 export async function tryLoss(recipe: Recipe, job: PreferenceJob): Promise<void> {
-  const model = policyOf(recipe, job);
+  const { lora } = recipe.student;
+  const student = job.built.model as AnyModel;
+  const model = policyAround(recipe, job).model(lora ? adaptedModel(student, lora) : student);
   const nothing: TokenLogps = (row) => new Float64Array(job.rows.flat.rows[row].ids.length);
   const { reference } = preferencesOf(recipe);
   const source = preferenceSource(job.rows, {
@@ -98,8 +104,10 @@ export async function trainPolicy(
   });
   const trained = await trainArm(ctx, {
     ...at.arm('distilled', 'student'),
-    model: policyOf(recipe, job),
-    start: reference === 'moving' ? withMovingReference(start) : start,
+    model: built.model as AnyModel,
+    within: policyAround(recipe, job),
+    lora: recipe.student.lora,
+    start,
     method: job.method,
     config: job.config,
     settings: job.settings,
@@ -109,22 +117,30 @@ export async function trainPolicy(
     watch: job.validation && watchOn(ctx, job, referenceOf(recipe, job, start)),
     depends: [job.depends, startId, teacher?.id],
   });
-  return { ...trained, params: withoutReference(trained.params), asked, startId };
+  return { ...trained, asked, startId };
 }
 
 /** The model that figures are relative to: the teacher where the recipe says so, else the student before preferences. */
 export const referenceOf = (recipe: Recipe, job: PreferenceJob, start: Params<NDArray>): Scored =>
   preferencesOf(recipe).reference === 'teacher' ? job.teacher! : { model: job.built.model, params: start };
 
+/** Compares students with a reference. Adapters leave most of a student as it is: that part is held once for both. */
+export function studentScorer(ctx: RunContext, job: PreferenceJob, reference: Scored): PolicyScorer {
+  const { lora } = ctx.recipe.student;
+  const model = job.built.model;
+  const shared = lora && reference.model === model ? untouchedParams(model as AnyModel, lora) : [];
+  return policyScorer(ctx.engine, model, reference, { batchSize: job.batchSize, shared });
+}
+
 /** Figures on the validation rows; the watched one is the share of wrong comparisons. */
 function watchOn(ctx: RunContext, job: PreferenceJob, reference: Scored) {
-  const scorer = policyScorer(ctx.engine, job.built.model, reference, job.batchSize);
+  const scorer = studentScorer(ctx, job, reference);
   const average = (a: Float64Array): number => a.reduce((x, y) => x + y, 0) / a.length;
   return {
     metric: 'error',
     run: async (params: Params<NDArray>) => {
       const rows = job.validation!;
-      const f = preferenceFigures(rows, await scorer.run(withoutReference(params), rows.flat));
+      const f = preferenceFigures(rows, await scorer.run(params, rows.flat));
       const accuracy = average(f.accuracy);
       return { accuracy, error: 1 - accuracy, margin: average(f.margin), kl: f.kl, perplexity: f.perplexity };
     },
