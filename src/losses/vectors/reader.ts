@@ -13,7 +13,7 @@ export interface CaseReader {
   /** A string among the parameters. */
   text(key: string, fallback?: string): string;
   /** One of `allowed` among the parameters; another value is an error. */
-  choice<T extends string>(key: string, allowed: readonly T[], fallback?: T): T;
+  choice<const T extends string>(key: string, allowed: readonly T[], fallback?: NoInfer<T>): T;
   /** A boolean among the parameters. */
   flag(key: string, fallback?: boolean): boolean;
   /** A parameter as it stands; undefined when absent. */
