@@ -137,6 +137,9 @@ function section(m: Method): string[] {
   ];
 }
 
+/** Cards beside those of one method: of parts that several methods share, and of further experiments. */
+export const FURTHER = Object.keys(reproductions).filter((slug) => !methods[slug] && cardOf(slug));
+
 /** The whole page. */
 export function page(): string {
   const all = Object.values(methods);
@@ -164,7 +167,11 @@ export function page(): string {
     '',
     table(['method', 'family', 'paper', 'needs', 'tasks', 'reproduction'], overview),
     '',
+    ...(FURTHER.length > 0
+      ? [`Further reproductions: ${FURTHER.map((slug) => `[${slug}](#${slug})`).join(', ')}.`, '']
+      : []),
     ...all.flatMap(section),
+    ...FURTHER.flatMap((slug) => [`## ${slug}`, '', ...reproductionText(cardOf(slug)!)]),
   ]
     .join('\n')
     .trimEnd()}\n`;

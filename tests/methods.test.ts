@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { BASELINES, cardOf, cardPath, PAGE, page, recipeOf } from '../scripts/methods-doc.ts';
+import { BASELINES, cardOf, cardPath, FURTHER, PAGE, page, recipeOf } from '../scripts/methods-doc.ts';
 import type { VectorFile } from '../src/losses/vectors/index.ts';
 import { methods } from '../src/methods/index.ts';
 import { FIRST_TUNING_SEED, plannedRun, reproductions } from '../src/run/reproduce/index.ts';
@@ -51,17 +51,21 @@ describe('methods', () => {
     expect(readFileSync(PAGE, 'utf8')).toContain(`\n## ${slug}\n`);
   });
 
-  it.each(published.map((m) => m.slug))('%s: the card is one of the settings as they stand', (slug) => {
-    const card = cardOf(slug)!;
-    const r = reproductions[slug];
-    const plan = plannedRun(r, {});
-    expect(card).toMatchObject({ slug, quick: false, seeds: r.seeds, settingsHash: plan.hash });
-    expect(card.seeds.length).toBeGreaterThanOrEqual(3);
-    expect(Math.max(...card.seeds)).toBeLessThan(FIRST_TUNING_SEED);
-    for (const arm of Object.keys(r.arms)) {
-      for (const m of Object.values(card.arms[arm].metrics)) expect(m.values).toHaveLength(card.seeds.length);
-    }
-  });
+  it.each([...published.map((m) => m.slug), ...FURTHER])(
+    '%s: the card is one of the settings as they stand',
+    (slug) => {
+      const card = cardOf(slug)!;
+      const r = reproductions[slug];
+      const plan = plannedRun(r, {});
+      expect(card).toMatchObject({ slug, quick: false, seeds: r.seeds, settingsHash: plan.hash });
+      expect(card.seeds.length).toBeGreaterThanOrEqual(3);
+      expect(Math.max(...card.seeds)).toBeLessThan(FIRST_TUNING_SEED);
+      for (const arm of Object.keys(r.arms)) {
+        for (const m of Object.values(card.arms[arm].metrics))
+          expect(m.values).toHaveLength(card.seeds.length);
+      }
+    },
+  );
 
   it('docs/methods.md is current', () => {
     expect(readFileSync(PAGE, 'utf8'), 'run: npm run docs:methods').toBe(page());
