@@ -26,6 +26,7 @@ import {
   languageTextOf,
   sameVocabulary,
 } from './decoder.ts';
+import { openStreamedTexts, type StreamedTexts } from './streamed-texts.ts';
 import { paramsHash } from './teacher.ts';
 import { tokenizerFromFolder } from './text.ts';
 
@@ -41,11 +42,15 @@ export interface LanguageTeacher extends Reading {
   readonly shared: boolean;
 }
 
-/** Opens the recipe's teacher: trained in place, or a local folder. Its tokenizer is the student's unless it has its own. */
+/**
+ * Opens the recipe's teacher: trained in place (from the disk where texts are `streamed`), or a local folder. Its tokenizer is
+ * the student's unless it has its own.
+ */
 export async function languageTeacher(
   ctx: RunContext,
   student: Reading,
   method: Method,
+  streamed?: StreamedTexts,
 ): Promise<LanguageTeacher> {
   const settings = ctx.recipe.teacher as
     | (ModelSettings & { kind: string; path?: string; train: TrainSettings })
@@ -58,7 +63,9 @@ export async function languageTeacher(
       allowed: 'trained, folder, hub',
     });
   }
-  const examples = (ctx.data.splits.teacher ?? ctx.data.splits.train).items!;
+  const { teacher: past, train } = ctx.data.splits;
+  const texts = streamed && past ? await openStreamedTexts(ctx, past) : streamed;
+  const examples = texts?.sample ?? (past ?? train).items!;
   const own =
     settings.tokenizer || settings.from
       ? await decoderTokenizer(settings, examples, ctx.baseDir)
@@ -78,7 +85,9 @@ export async function languageTeacher(
     method: supervised,
     config: supervised.config.parse({}),
     settings: settings.train,
-    source: sourceOf(bucketedRows(examples, reading, settings.train.buckets), reading, settings.train),
+    source: texts
+      ? await texts.source(reading, settings.train.buckets)
+      : sourceOf(bucketedRows(examples, reading, settings.train.buckets), reading, settings.train),
     depends: contentHash([own.files, reading.maxLength]),
   });
   return {

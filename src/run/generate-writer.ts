@@ -8,6 +8,7 @@ import { asksTeacher, curatedRun, rewritesRows } from './data-steps.ts';
 import { type LanguageTeacher, languageTeacher } from './generate-teacher.ts';
 import { modelWriter, type Writer } from './model-writer.ts';
 import { openRemoteWriter, writesRemotely } from './open-writer.ts';
+import type { StreamedTexts } from './streamed-texts.ts';
 
 /** What a run has of its teacher. */
 export interface OpenedTeacher {
@@ -22,6 +23,7 @@ export async function openLanguageTeacher(
   ctx: RunContext,
   student: Reading,
   method: Method,
+  streamed?: StreamedTexts,
 ): Promise<OpenedTeacher> {
   if (writesRemotely(ctx)) {
     const topk = requireWriting(ctx, method);
@@ -29,7 +31,7 @@ export async function openLanguageTeacher(
   }
   if (!ctx.recipe.teacher && method.needs.signals.length === 0)
     return { teacher: undefined, writer: async () => undefined };
-  const teacher = await languageTeacher(ctx, student, method);
+  const teacher = await languageTeacher(ctx, student, method, streamed);
   return { teacher, writer: () => modelWriter(teacher) };
 }
 

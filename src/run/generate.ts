@@ -1,29 +1,30 @@
 import type { Example } from '../data/types.ts';
 import type { NDArray } from '../graph/index.ts';
 import { supervised } from '../methods/logits/kd.ts';
-import { learnsFromText, type Method } from '../methods/method.ts';
+import type { Method } from '../methods/method.ts';
 import type { Params } from '../nn/params.ts';
 import type { BatchSource } from '../train/batches.ts';
-import { counterpartRows, type Reading } from '../train/counterpart.ts';
-import { type SignalColumns, type TrainSettings, updatesFor } from '../train/job.ts';
+import type { Reading } from '../train/counterpart.ts';
+import { type TrainSettings, updatesFor } from '../train/job.ts';
 import type { TokenRows } from '../train/language.ts';
 import { DecantError } from '../util/errors.ts';
 import { contentHash } from '../util/node/hash.ts';
-import { apiKnowledge } from './api-knowledge.ts';
 import { type ArmPlan, type Students, trainPlanned, trainStudents } from './arms.ts';
 import type { ModelSettings } from './build.ts';
 import type { RunContext, RunOutcome } from './context.ts';
 import { rewritesRows } from './data-steps.ts';
 import { type BuiltDecoder, buildDecoder, decoderTokenizer, usualRowLength } from './decoder.ts';
 import { exportWriter } from './generate-export.ts';
+import { asTeacherReads, heldLessons, type Lessons, streamedLessons } from './generate-lessons.ts';
 import { measureWriters } from './generate-measure.ts';
 import { languageMetrics, writerComparisons, writerHeadline, writerSlices } from './generate-report.ts';
 import { sampleTexts } from './generate-samples.ts';
-import { type TeacherKnowledge, teacherKnowledge } from './generate-signals.ts';
-import { bucketedRows, sourceOf } from './generate-teacher.ts';
+import { bucketedRows } from './generate-teacher.ts';
 import { curatedBy, openLanguageTeacher } from './generate-writer.ts';
 import { rowScorer, scoreRows } from './language-model.ts';
 import { addFileSizes, intervalOptions, reportOf, seedWarnings, unlabelledFacts } from './report-parts.ts';
+import { requireRowByRow } from './row-stream.ts';
+import { openStreamedTexts } from './streamed-texts.ts';
 
 /** A language model from data and teacher to a student folder: whole texts, or prompts with responses. */
 export async function runGeneration(
@@ -35,7 +36,9 @@ export async function runGeneration(
   const began = performance.now();
   const settings = recipe.train as unknown as TrainSettings;
   const studentSettings = recipe.student as ModelSettings;
-  const seen = given.data.splits.train.items!;
+  if (recipe.data.streaming) requireRowByRow(given, method);
+  const streamed = recipe.data.streaming && (await openStreamedTexts(given, given.data.splits.train));
+  const seen = streamed?.sample ?? given.data.splits.train.items!;
   const test = given.data.splits.test?.items ?? [];
   if (test.length === 0)
     throw new DecantError('data', 'there are no test rows to measure on', {
@@ -56,49 +59,21 @@ export async function runGeneration(
   const rowsOf = (examples: readonly Example[]): TokenRows =>
     bucketedRows(examples, student, settings.buckets);
   const testRows = rowsOf(test);
-  const { teacher, writer } = await openLanguageTeacher(given, student, method);
+  const { teacher, writer } = await openLanguageTeacher(given, student, method, streamed);
   const ctx = await curatedBy(given, method, methodConfig, writer);
   const { data } = ctx;
-  const train = data.splits.train.items!;
-  const rows = rowsOf(train);
   const shared = teacher?.shared ?? true;
-  const asTeacherReads = (own: TokenRows, examples: readonly Example[]): TokenRows =>
-    teacher && !shared ? counterpartRows(own, examples, tokenizer, teacher, settings.buckets) : own;
-
-  // a method without signals, over rows that steps have made, has had all it wants of the teacher
-  const served = data.steps !== undefined && method.needs.signals.length === 0;
-  const knowledge: TeacherKnowledge =
-    served || !recipe.teacher
-      ? { asked: 0 }
-      : teacher
-        ? await teacherKnowledge(ctx, teacher, asTeacherReads(rows, train), method)
-        : learnsFromText(method.needs)
-          ? { asked: 0 }
-          : await apiKnowledge(ctx, rows, train, tokenizer);
-  ctx.journal.event('signals', { rows: rows.size, asked: knowledge.asked });
-
-  if (settings.packing && !shared && knowledge.columns)
-    throw new DecantError('recipe', "rows cannot be packed beside a teacher's own tokens", {
-      at: 'train.packing',
-      seen: true,
-      fix: 'leave train.packing out, or give both models one tokenizer',
-    });
+  const from = { student, teacher, method, settings };
+  const lessons = streamed ? await streamedLessons(ctx, streamed, from) : await heldLessons(ctx, seen, from);
   const students = await trainWriters(ctx, built, {
-    reading: student,
-    rows,
-    columns: knowledge.columns,
+    lessons,
     settings,
     method,
     methodConfig,
-    depends: contentHash([
-      teacher?.id ?? 'text',
-      tokenizer.files,
-      maxLength,
-      ...(data.steps ? [rows.rows.map((r) => r.ids)] : []),
-    ]),
-    alone: !recipe.teacher ? undefined : data.steps ? answered(seen, rowsOf) : rows,
+    depends: contentHash([teacher?.id ?? 'text', tokenizer.files, maxLength, ...lessons.depends]),
     validation: data.splits.validation?.items?.length ? rowsOf(data.splits.validation.items) : undefined,
   });
+  await lessons.close();
   const first = students.distilled[0];
   const options = intervalOptions(recipe);
   const scoring = {
@@ -111,7 +86,7 @@ export async function runGeneration(
     students,
     built,
     testRows,
-    teacherRows: asTeacherReads(testRows, test),
+    teacherRows: asTeacherReads(teacher, student, testRows, test, settings.buckets),
     tokenizer,
   });
   const exported = await exportWriter(
@@ -132,9 +107,9 @@ export async function runGeneration(
       student: { model: built.model, params: first.params, ...student },
     }),
     data: unlabelledFacts(data),
-    environment: [...(knowledge.facts ?? [])],
+    environment: [...(lessons.facts ?? [])],
     warnings: [
-      ...(knowledge.warnings ?? []),
+      ...(lessons.warnings ?? []),
       ...seedWarnings(recipe),
       ...(shared
         ? []
@@ -143,43 +118,27 @@ export async function runGeneration(
           ]),
     ],
   });
-  return { report, model: { folder: ctx.folder.model, ...exported }, askedOfTeacher: knowledge.asked };
-}
-
-/** Rows with something to learn; undefined where the given rows are prompts alone. */
-function answered(
-  examples: readonly Example[],
-  rowsOf: (e: readonly Example[]) => TokenRows,
-): TokenRows | undefined {
-  const whole = examples.filter((e) => e.prompt === undefined || e.response !== undefined);
-  return whole.length > 0 ? rowsOf(whole) : undefined;
+  return { report, model: { folder: ctx.folder.model, ...exported }, askedOfTeacher: lessons.asked() };
 }
 
 interface WriterJobs {
-  reading: Reading;
-  rows: TokenRows;
-  columns: SignalColumns | undefined;
+  lessons: Lessons;
   settings: TrainSettings;
   method: Method;
   methodConfig: unknown;
   depends: string;
-  /** Rows of the student without teacher, the ones given; it is left out where there are none. */
-  alone: TokenRows | undefined;
   validation?: TokenRows;
 }
 
 /** The distilled student and the same student on the texts alone, for every seed, with equal numbers of updates. */
 function trainWriters(ctx: RunContext, built: BuiltDecoder, jobs: WriterJobs): Promise<Students> {
-  const { settings, depends } = jobs;
-  const sourceOfRows = (rows: TokenRows, columns?: WriterJobs['columns']): BatchSource =>
-    sourceOf(rows, jobs.reading, settings, columns);
-  const source = sourceOfRows(jobs.rows, jobs.columns);
+  const { settings, depends, lessons } = jobs;
   const shared = {
     model: built.model as never,
     start: built.start,
     settings,
     lora: ctx.recipe.student.lora,
-    updates: updatesFor(settings, source.size),
+    updates: updatesFor(settings, lessons.distilled.size),
     watch: async () => jobs.validation && validation(ctx, built, jobs.validation),
     depends,
   };
@@ -187,16 +146,16 @@ function trainWriters(ctx: RunContext, built: BuiltDecoder, jobs: WriterJobs): P
     ...shared,
     method: jobs.method,
     config: jobs.methodConfig,
-    source,
-    probe: jobs.columns !== undefined,
+    source: lessons.distilled,
+    probe: lessons.signals,
   };
-  const alone = (rows: TokenRows): ArmPlan => ({
+  const alone = (source: BatchSource): ArmPlan => ({
     ...shared,
     method: supervised,
     config: supervised.config.parse({}),
-    source: sourceOfRows(rows),
+    source,
   });
-  const given = jobs.alone;
+  const given = lessons.alone;
   return trainStudents(ctx, {
     distilled: (named, probe) => trainPlanned(ctx, distilled, named, probe),
     ...(given ? { alone: (named) => trainPlanned(ctx, alone(given), named) } : {}),

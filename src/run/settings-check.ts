@@ -40,6 +40,7 @@ export async function checkSettings(recipe: Recipe, runner: RunnerAbilities): Pr
     throw new DecantError('recipe', `task ${recipe.task} holds its rows in memory`, {
       at: 'data.streaming',
       seen: recipe.data.streaming,
+      allowed: 'tasks classify, image-classify and generate',
       fix: 'leave data.streaming out, or train on a sample with data.train: {source, limit}',
     });
   if ((recipe.teacher as { firstStage?: boolean } | undefined)?.firstStage && recipe.task !== 'rank')

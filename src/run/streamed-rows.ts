@@ -1,11 +1,9 @@
 import { join } from 'node:path';
 import type { ExampleSet } from '../data/example-set.ts';
-import { fingerprintText } from '../data/fingerprint.ts';
-import { shuffled } from '../data/shuffle.ts';
 import type { Example } from '../data/types.ts';
 import { type NDArray, ndarray } from '../graph/index.ts';
-import type { Method } from '../methods/method.ts';
 import { column } from '../methods/columns.ts';
+import type { Method } from '../methods/method.ts';
 import { formed, type SignalForm } from '../teachers/signal-form.ts';
 import { appendSignals, withSignals } from '../teachers/signal-stream.ts';
 import type { Signal } from '../teachers/store/index.ts';
@@ -18,11 +16,7 @@ import { contentHash } from '../util/node/hash.ts';
 import type { BuiltModel } from './build.ts';
 import type { Asking } from './classify-knowledge.ts';
 import type { RunContext } from './context.ts';
-
-/** Rows that vocabulary, lengths and the linear baseline are taken from: a uniform sample. */
-const SAMPLE = 10_000;
-/** Rows that stand ready under fixed numbers, for the probe. */
-const HEAD = 16;
+import { requireRowByRow, rowStream, survey } from './row-stream.ts';
 
 interface Row {
   readonly example: Example;
@@ -46,14 +40,7 @@ export async function openStreamedRows(
   sets: readonly ExampleSet[],
   method?: Method,
 ): Promise<StreamedRows> {
-  const whole =
-    method?.prepare ?? method?.teacherHidden ?? method?.curate ?? method?.setup ?? method?.subclasses;
-  if (whole || ctx.recipe.data.steps.length > 0)
-    throw new DecantError('recipe', 'rows that are streamed cannot be prepared or rewritten all at once', {
-      at: 'data.streaming',
-      seen: method?.slug,
-      fix: 'leave data.streaming out, or choose a method that learns row by row',
-    });
+  requireRowByRow(ctx, method);
   const { buffer } = ctx.recipe.data.streaming!;
   const { sample, size, labelled } = await survey(sets);
   let files: string[] | undefined;
@@ -92,39 +79,17 @@ export async function openStreamedRows(
           ),
           wanted,
         );
-      const held = new Map<number, Row>();
-      let next = HEAD;
-      const head = async (): Promise<void> => {
-        let n = 0;
-        for await (const row of pass()) {
-          if (n === HEAD) break;
-          held.set(n++, row);
-        }
-      };
+      const drawn = rowStream({ pass, size: rows, buffer });
       return {
         size: rows,
         async collate(numbers) {
-          if (numbers.some((n) => n < HEAD) && !held.has(0)) await head();
-          const chosen = numbers.map((n) => held.get(n)!);
-          for (const n of numbers) if (n >= HEAD) held.delete(n);
+          const chosen = await drawn.take(numbers);
           const all = chosen.map((_, i) => i);
           const examples = chosen.map((r) => r.example);
           const columns = chosen[0].signal ? signalColumns(chosen.map((r) => r.signal!)) : {};
           return classificationSource(encode(examples), fields, () => columns).collate(all);
         },
-        async *stream({ seed, batchSize, from }) {
-          let batch: number[] = [];
-          for (let epoch = Math.floor((from * batchSize) / rows); ; epoch++) {
-            const passOver = Math.max(0, from * batchSize - epoch * rows);
-            for await (const row of shuffled(pass(), { seed: `${seed}/${epoch}`, buffer, from: passOver })) {
-              held.set(next, row);
-              batch.push(next++);
-              if (batch.length < batchSize) continue;
-              yield batch;
-              batch = [];
-            }
-          }
-        },
+        stream: drawn.stream,
       };
     },
   };
@@ -157,25 +122,6 @@ async function* interleaved(
   } finally {
     for (const r of readers) await r.return?.();
   }
-}
-
-async function survey(sets: readonly ExampleSet[]) {
-  const kept: { rank: number; example: Example }[] = [];
-  let [size, labelled, worst] = [0, 0, Number.POSITIVE_INFINITY];
-  for (const set of sets) {
-    for await (const example of set.read()) {
-      size++;
-      if ((example.label ?? -1) >= 0) labelled++;
-      const rank = fingerprintText(`${example.file}:${example.line}`, 7);
-      if (kept.length >= 2 * SAMPLE) {
-        kept.sort((a, b) => a.rank - b.rank).length = SAMPLE;
-        worst = kept[SAMPLE - 1].rank;
-      }
-      if (rank < worst) kept.push({ rank, example });
-    }
-  }
-  kept.sort((a, b) => a.rank - b.rank);
-  return { sample: kept.slice(0, SAMPLE).map((k) => k.example), size, labelled };
 }
 
 async function askInOrder(
