@@ -1,7 +1,7 @@
 /**
  * What an API's signals are worth: one teacher, trained here and served over HTTP by `decant serve`, and one student per
  * kind of signal: labels alone, the k likeliest classes, and for comparison all of the teacher's logits from its folder.
- * `DECANT_DATA=… tsx bench/api-quality.ts [work folder] [temperature]`. The teacher has never seen the rows it is asked about.
+ * `DECANT_DATA=… npm run bench:api-quality -- [work folder] [temperature]`. The teacher has never seen the rows it is asked about.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,10 +1,11 @@
 /**
  * Measures the signal store: time to write, open and read many small records, and size per token and exactness of
- * each form on generated teacher distributions. `npm run bench:store -- [records] [vocab] [k]`
+ * each form on generated teacher distributions. `npm run bench:store -- [--json FILE] [records] [vocab] [k]`
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { ndarray, toNumbers } from '../src/graph/ndarray.ts';
 import {
   decodeSignal,
@@ -17,7 +18,15 @@ import {
 } from '../src/teachers/store/index.ts';
 import { createRng } from '../src/util/rng.ts';
 
-const [records, vocab, k] = [1_000_000, 32_000, 64].map((d, i) => Number(process.argv[2 + i] ?? d));
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'string' } },
+});
+const [records, vocab, k] = [1_000_000, 32_000, 64].map((d, i) => Number(positionals[i] ?? d));
+const rows: { bench: 'store'; case: string; metric: string; unit: string; ours: number }[] = [];
+const add = (name: string, metric: string, unit: string, ours: number): void => {
+  rows.push({ bench: 'store', case: name, metric, unit, ours });
+};
 
 /** Seconds a piece of work takes. */
 async function timed(what: string, work: () => unknown): Promise<void> {
@@ -26,6 +35,8 @@ async function timed(what: string, work: () => unknown): Promise<void> {
   await work();
   const seconds = (performance.now() - begun) / 1000;
   const { user, system } = process.cpuUsage(cpu);
+  add(what, 'wall', 's', seconds);
+  add(what, 'processor', 's', (user + system) / 1e6);
   console.log(
     `${what.padEnd(44)} ${seconds.toFixed(2).padStart(7)} s wall ${((user + system) / 1e6).toFixed(2).padStart(7)} s processor`,
   );
@@ -74,6 +85,7 @@ async function speed(): Promise<void> {
         if (!shelf.get(`input ${rng.int(records)}`)) throw new Error('a record is missing');
     });
     const { bytes, liveBytes } = store.stats();
+    add('on disk', 'bytes a record', 'B', liveBytes / records);
     console.log(
       `on disk ${(bytes / 1e6).toFixed(1)} MB, ${(liveBytes / records).toFixed(1)} bytes a record; resident memory ${(process.memoryUsage().rss / 1e6).toFixed(0)} MB`,
     );
@@ -130,11 +142,13 @@ function compareLogits(a: Float64Array, b: Float64Array, rows: number): { max: n
 }
 
 function exactness(): void {
-  const rows = 200;
-  const logits = ndarray(teacherLogits(rows), [rows, vocab]);
+  const tokens = 200;
+  const logits = ndarray(teacherLogits(tokens), [tokens, vocab]);
   const top = topKFromLogits(logits, k);
-  const tail = top.logTail.reduce((s, v) => s + Math.exp(v), 0) / rows;
-  console.log(`\n${rows} tokens, vocabulary ${vocab}, k ${k}; mass outside the top ${k}: ${tail.toFixed(3)}`);
+  const tail = top.logTail.reduce((s, v) => s + Math.exp(v), 0) / tokens;
+  console.log(
+    `\n${tokens} tokens, vocabulary ${vocab}, k ${k}; mass outside the top ${k}: ${tail.toFixed(3)}`,
+  );
   console.log(`${'form'.padEnd(34)} bytes/token  max |Δ log p|      KL (nats)   µs/token (write, read)`);
   const cases: [string, Signal, Encoding][] = [
     ['dense float32', { form: 'logits', logits }, {}],
@@ -162,13 +176,19 @@ function exactness(): void {
     }
     const { max, kl } =
       back.form === 'logits'
-        ? compareLogits(toNumbers(logits), toNumbers(back.logits), rows)
+        ? compareLogits(toNumbers(logits), toNumbers(back.logits), tokens)
         : compareTopK(top, back as TopKSignal);
+    add(name, 'bytes a token', 'B', payload.length / tokens);
+    add(name, 'largest difference of a log-probability', 'nats', max);
+    add(name, 'KL', 'nats', Math.max(0, kl));
+    add(name, 'write', 'µs', (write * 1000) / tokens);
+    add(name, 'read', 'µs', (read * 1000) / tokens);
     console.log(
-      `${name.padEnd(34)} ${(payload.length / rows).toFixed(1).padStart(11)}  ${max.toExponential(1).padStart(13)}  ${Math.max(0, kl).toExponential(1).padStart(13)}   ${((write * 1000) / rows).toFixed(1)}, ${((read * 1000) / rows).toFixed(1)}`,
+      `${name.padEnd(34)} ${(payload.length / tokens).toFixed(1).padStart(11)}  ${max.toExponential(1).padStart(13)}  ${Math.max(0, kl).toExponential(1).padStart(13)}   ${((write * 1000) / tokens).toFixed(1)}, ${((read * 1000) / tokens).toFixed(1)}`,
     );
   }
 }
 
 await speed();
 exactness();
+if (flags.json) writeFileSync(flags.json, `${JSON.stringify(rows, null, 1)}\n`);
