@@ -1,7 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { createNodeEngine } from '../engine/node/engine.ts';
-import { FIRST_TUNING_SEED, type ResultCard, reproduce, reproductions } from '../run/reproduce/index.ts';
+import {
+  FIRST_TUNING_SEED,
+  plannedRun,
+  type ResultCard,
+  reproduce,
+  reproductions,
+} from '../run/reproduce/index.ts';
 import { DecantError } from '../util/errors.ts';
 import { writeFileAtomic } from '../util/node/atomic.ts';
 import { didYouMean } from '../util/suggest.ts';
@@ -51,7 +57,8 @@ export async function reproduceCommand(
     for (const slug of asked) {
       if (asked.length > 1) output.line(`${slug}:`);
       const card = await reproduce(reproductions[slug], context, flags);
-      const out = flags.out ?? (flags.quick || flags.tuning ? undefined : `results/${slug}.json`);
+      const out =
+        flags.out ?? (plannedRun(reproductions[slug], flags).reported ? `results/${slug}.json` : undefined);
       if (out !== undefined) {
         const path = resolve(io.cwd, out);
         mkdirSync(dirname(path), { recursive: true });

@@ -22,7 +22,7 @@ export const addReproduce: AddCommand = (program, io) =>
     )
     .option(
       '--out <file>',
-      'where the card goes (default: results/<slug>.json, none for quick and tuning runs; for one method)',
+      'where the card goes (default: results/<slug>.json, none for fewer seeds, quick and tuning runs; for one method)',
     )
     .addHelpText(
       'after',

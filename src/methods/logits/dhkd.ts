@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { mul, relu, sum, type Tensor } from '../../graph/index.ts';
 import { binaryKl, binaryKlNorm } from '../../losses/binary.ts';
-import { crossEntropyWithLabels } from '../../losses/labels.ts';
 import { batchNorm2d, batchNormParams } from '../../nn/layers/conv.ts';
 import { dropout } from '../../nn/layers/dropout.ts';
 import { linear, linearParams } from '../../nn/layers/linear.ts';
 import { prefixed } from '../../nn/params.ts';
 import type { Scope } from '../../nn/scope.ts';
 import { defineMethod } from '../method.ts';
+import { classifierNeeds, labelTerm } from './classifier.ts';
 
 const config = z.strictObject({
   temperature: z
@@ -63,12 +63,7 @@ export const dhkd = defineMethod<Options>({
       'alignment compares the gradients of the rows in memory together; accumulated batches sum their parts',
     ],
   },
-  needs: {
-    tasks: ['classify', 'image-classify'],
-    signals: [['logits']],
-    labels: 'optional',
-    sameVocabulary: true,
-  },
+  needs: classifierNeeds('optional'),
   config,
   setup: ({ head, width }, { studentWidth, classes }) => {
     if (head === 'none') return {};
@@ -85,9 +80,7 @@ export const dhkd = defineMethod<Options>({
     const scores = head === 'none' ? student.logits : secondHead(extra, tap(FEATURES), head);
     return {
       kd: { value: binaryKlNorm(scores, teacher.logits!, { temperature }), weight: alpha },
-      ...(labels && {
-        ce: { value: crossEntropyWithLabels(student.logits, labels), over: 'labelled', weight: ce } as const,
-      }),
+      ...labelTerm({ student, labels }, ce),
     };
   },
   identities: [

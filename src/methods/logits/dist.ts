@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { add, mean, mul } from '../../graph/index.ts';
 import { dist as distLoss } from '../../losses/classification.ts';
-import { crossEntropyWithLabels } from '../../losses/labels.ts';
 import { defineMethod } from '../method.ts';
+import { classifierNeeds, labelTerm } from './classifier.ts';
 
 const config = z.strictObject({
   temperature: z.number().positive().default(1).describe('τ; 1 on ImageNet, 4 on CIFAR-100'),
@@ -26,27 +26,14 @@ export const dist = defineMethod<z.infer<typeof config>>({
       'the correlation within classes is that of the rows in memory together; accumulated batches average over their parts',
     ],
   },
-  needs: {
-    tasks: ['classify', 'image-classify'],
-    signals: [['logits']],
-    labels: 'optional',
-    sameVocabulary: true,
-  },
+  needs: classifierNeeds('optional'),
   config,
   loss: ({ student, teacher, labels }, { temperature, inter, intra, ce }) => {
     const d = distLoss(student.logits, teacher.logits!, { temperature });
     return {
       inter: { value: d.inter, weight: inter },
       intra: { value: mean(d.intra), weight: intra },
-      ...(labels
-        ? {
-            ce: {
-              value: crossEntropyWithLabels(student.logits, labels),
-              over: 'labelled',
-              weight: ce,
-            } as const,
-          }
-        : {}),
+      ...labelTerm({ student, labels }, ce),
     };
   },
   identities: [

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { add, exp, logSoftmax, minimum, mul, sub } from '../../graph/index.ts';
 import { decoupledKd, hintonKl } from '../../losses/classification.ts';
-import { crossEntropyWithLabels, pickLabel } from '../../losses/labels.ts';
+import { pickLabel } from '../../losses/labels.ts';
 import { defineMethod } from '../method.ts';
+import { classifierNeeds, labelTerm } from './classifier.ts';
 
 const config = z.strictObject({
   temperature: z.number().positive().default(4).describe("τ, divides both models' logits; 4 on CIFAR-100"),
@@ -34,12 +35,7 @@ export const dkd = defineMethod<z.infer<typeof config>>({
     summary: 'weigh what the teacher says of the other classes apart from how sure it is of the target',
     deviations: ['the warm-up follows the share of all updates done, not epochs'],
   },
-  needs: {
-    tasks: ['classify', 'image-classify'],
-    signals: [['logits']],
-    labels: 'required',
-    sameVocabulary: true,
-  },
+  needs: classifierNeeds('required'),
   config,
   loss: ({ student, teacher, labels, scalars }, { temperature, alpha, beta, ce, warmup }) => ({
     dkd: {
@@ -47,7 +43,7 @@ export const dkd = defineMethod<z.infer<typeof config>>({
       over: 'labelled',
       weight: warmup === 0 ? 1 : minimum(mul(scalars.progress, 1 / warmup), 1),
     },
-    ce: { value: crossEntropyWithLabels(student.logits, labels!), over: 'labelled', weight: ce },
+    ...labelTerm({ student, labels }, ce),
   }),
   identities: [
     {

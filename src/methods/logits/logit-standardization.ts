@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { add, mul } from '../../graph/index.ts';
 import { hintonKl, standardizeLogits } from '../../losses/classification.ts';
-import { crossEntropyWithLabels } from '../../losses/labels.ts';
 import { defineMethod, type LossInput } from '../method.ts';
+import { classifierNeeds, labelTerm } from './classifier.ts';
 
 const config = z.strictObject({
   temperature: z.number().positive().default(2).describe('base temperature after standardization'),
@@ -38,24 +38,11 @@ export const logitStandardization = defineMethod<z.infer<typeof config>>({
       'weights 0.1 and 9 are those of the authors’ command lines; the paper leaves the label weight open',
     ],
   },
-  needs: {
-    tasks: ['classify', 'image-classify'],
-    signals: [['logits']],
-    labels: 'optional',
-    sameVocabulary: true,
-  },
+  needs: classifierNeeds('optional'),
   config,
   loss: ({ student, teacher, labels }, { temperature, weight, ce }) => ({
     kl: { value: standardizedKl(student, teacher, temperature), weight },
-    ...(labels
-      ? {
-          ce: {
-            value: crossEntropyWithLabels(student.logits, labels),
-            over: 'labelled',
-            weight: ce,
-          } as const,
-        }
-      : {}),
+    ...labelTerm({ student, labels }, ce),
   }),
   identities: [
     {

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { add, exp, logSoftmax, mul, neg, stopGradient } from '../../graph/index.ts';
 import { normalizedKd } from '../../losses/classification.ts';
-import { crossEntropyWithLabels, pickLabel } from '../../losses/labels.ts';
+import { pickLabel } from '../../losses/labels.ts';
 import { defineMethod } from '../method.ts';
+import { classifierNeeds, labelTerm } from './classifier.ts';
 
 const config = z.strictObject({
   temperature: z
@@ -27,19 +28,14 @@ export const nkd = defineMethod<z.infer<typeof config>>({
       "renormalize both models' other classes before comparing them, and keep the teacher's weight on the target",
     deviations: ['τ² multiplies the second part, as in the authors’ code'],
   },
-  needs: {
-    tasks: ['classify', 'image-classify'],
-    signals: [['logits']],
-    labels: 'required',
-    sameVocabulary: true,
-  },
+  needs: classifierNeeds('required'),
   config,
   loss: ({ student, teacher, labels }, { temperature, gamma, ce }) => ({
     nkd: {
       value: normalizedKd(student.logits, teacher.logits!, labels!, { gamma, temperature }),
       over: 'labelled',
     },
-    ce: { value: crossEntropyWithLabels(student.logits, labels!), over: 'labelled', weight: ce },
+    ...labelTerm({ student, labels }, ce),
   }),
   identities: [
     {

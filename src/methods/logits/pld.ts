@@ -20,6 +20,7 @@ import {
 import { crossEntropyWithLabels } from '../../losses/labels.ts';
 import { listMle } from '../../losses/ranking.ts';
 import { defineMethod } from '../method.ts';
+import { classifierNeeds } from './classifier.ts';
 
 const config = z.strictObject({
   temperature: z
@@ -104,12 +105,7 @@ export const pld = defineMethod<Options>({
       'equal teacher logits are ranked by class id; the paper leaves ties open',
     ],
   },
-  needs: {
-    tasks: ['classify', 'image-classify'],
-    signals: [['logits']],
-    labels: 'optional',
-    sameVocabulary: true,
-  },
+  needs: classifierNeeds('optional'),
   config,
   loss: ({ student, teacher, labels }, options) => ({
     pld: { value: listwiseDistillation(student.logits, teacher.logits!, labels, options).loss },

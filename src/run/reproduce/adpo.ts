@@ -9,7 +9,8 @@ import {
   scenarios,
 } from './adpo-bandit.ts';
 import { type ControlSettings, distilControl } from './adpo-control.ts';
-import { type Criterion, defineReproduction, type Measured } from './types.ts';
+import { higher, lower, main } from './criteria.ts';
+import { defineReproduction, type Measured } from './types.ts';
 
 interface Settings {
   bandit: BanditSettings;
@@ -77,24 +78,6 @@ const ARMS: Record<string, OfflineArm> = {
   },
 };
 
-const ahead = (
-  says: string,
-  metric: string,
-  arm: string,
-  rival: string,
-  atLeast: number,
-  more: Partial<Criterion> = {},
-): Criterion => ({
-  says,
-  metric,
-  arm,
-  against: [rival],
-  better: 'higher',
-  by: { atLeast },
-  role: 'secondary',
-  ...more,
-});
-
 /** ADPO on a contextual bandit with twelve kinds of noise, online, and on a pendulum. */
 export const adpo = defineReproduction<Settings>({
   slug: 'adpo',
@@ -133,39 +116,30 @@ export const adpo = defineReproduction<Settings>({
     kl: 'KL(student ‖ expert) at the states the expert visits, nats',
   },
   criteria: [
-    ahead('listwise ADPO is above DPO in at least 10 of 12 scenarios', 'wins', 'listwise', 'dpo', 10, {
-      role: 'main',
-    }),
-    ahead('its mean relative gain is at least 8 %', 'gain', 'listwise', 'dpo', 8, { role: 'main' }),
-    ahead('its gain is at least 12 % in every scenario', 'least', 'listwise', 'dpo', 12),
-    ahead(
+    main(higher('listwise ADPO is above DPO in at least 10 of 12 scenarios', 'wins', 'listwise', 'dpo', 10)),
+    main(higher('its mean relative gain is at least 8 %', 'gain', 'listwise', 'dpo', 8)),
+    higher('its gain is at least 12 % in every scenario', 'least', 'listwise', 'dpo', 12),
+    higher(
       'a listwise form is best in at least 9 scenarios, 6 more than pairwise ones',
       'best',
       'listwise',
       'dpo',
       6,
     ),
-    ahead('under shift listwise ADPO gains at least 13.6 %', 'gain_shift', 'listwise', 'dpo', 13.6),
-    ahead('under adversarial noise at least 9.3 %', 'gain_adversarial', 'listwise', 'dpo', 9.3),
-    ahead('kernel-smoothed ranks are not worse under Cauchy noise', 'gain_cauchy', 'kde', 'listwise', 0),
-    ahead('offline a fixed anchor is not below a moving one', 'winMass', 'listwise', 'moving', 0),
-    ahead('online a dynamic anchor gains 5 %', 'winMass', 'onlineDynamic', 'onlineFixed', 0, {
-      by: { share: 0.05 },
-    }),
-    ahead(
+    higher('under shift listwise ADPO gains at least 13.6 %', 'gain_shift', 'listwise', 'dpo', 13.6),
+    higher('under adversarial noise at least 9.3 %', 'gain_adversarial', 'listwise', 'dpo', 9.3),
+    higher('kernel-smoothed ranks are not worse under Cauchy noise', 'gain_cauchy', 'kde', 'listwise'),
+    higher('offline a fixed anchor is not below a moving one', 'winMass', 'listwise', 'moving'),
+    higher('online a dynamic anchor gains 5 %', 'winMass', 'onlineDynamic', 'onlineFixed', { share: 0.05 }),
+    higher(
       'pendulum: the self-anchored student has a higher return than KD',
       'return',
       'controlSelf',
       'controlKd',
-      0,
     ),
-    ahead('pendulum: it is nearer to the expert than KD', 'kl', 'controlSelf', 'controlKd', 0, {
-      better: 'lower',
-    }),
-    ahead('pendulum: with a running average it is nearer still', 'kl', 'controlEma', 'controlSelf', 0, {
-      better: 'lower',
-    }),
-    ahead('pendulum: and its return is above KD’s', 'return', 'controlEma', 'controlKd', 0),
+    lower('pendulum: it is nearer to the expert than KD', 'kl', 'controlSelf', 'controlKd'),
+    lower('pendulum: with a running average it is nearer still', 'kl', 'controlEma', 'controlSelf'),
+    higher('pendulum: and its return is above KD’s', 'return', 'controlEma', 'controlKd'),
   ],
   pilot: {
     figures: {

@@ -2,10 +2,11 @@ import { dhkd as method } from '../../methods/logits/dhkd.ts';
 import { kd, supervised } from '../../methods/logits/kd.ts';
 import { sgd, stepDecay } from '../../optim/index.ts';
 import { createRng } from '../../util/rng.ts';
+import { higher, main } from './criteria.ts';
 import type { Budget } from './fit.ts';
 import { datasetRows } from './rows.ts';
-import { type Arms, featureRows, sideBySide } from './side-by-side.ts';
-import { type Criterion, defineReproduction } from './types.ts';
+import { ACCURACY, type Arms, describedArms, featureRows, sideBySide } from './side-by-side.ts';
+import { defineReproduction } from './types.ts';
 
 interface Settings {
   /** Letters that both are trained on, and letters for the test. */
@@ -44,14 +45,6 @@ const ARMS: Arms = {
   aligned: arm('DHKD, α 0.1, aligned gradients', { alpha: 0.1, align: true }),
 };
 
-const ahead = (
-  says: string,
-  arm: string,
-  against: string,
-  by: Criterion['by'],
-  role: Criterion['role'] = 'secondary',
-): Criterion => ({ says, metric: 'accuracy', arm, against: [against], better: 'higher', by, role });
-
 /** DHKD on letters described by 16 measurements: teacher and student see the same 1,500 labelled rows. */
 export const dhkd = defineReproduction<Settings>({
   slug: 'dhkd',
@@ -63,30 +56,17 @@ export const dhkd = defineReproduction<Settings>({
   settings,
   quick: { letters: { train: 1500, test: 1000 }, teacher: { ...settings.teacher, steps: 600 } },
   seeds: [1, 2, 3, 4, 5],
-  arms: {
-    teacher: 'MLP 16-256-256-26, its test accuracy',
-    ...Object.fromEntries(Object.entries(ARMS).map(([name, { what }]) => [name, what])),
-  },
-  metrics: { accuracy: 'test accuracy of the last step, %' },
+  arms: describedArms('MLP 16-256-256-26, its test accuracy', ARMS),
+  metrics: ACCURACY,
   criteria: [
-    ahead(
-      'DHKD with α 0.1 is at least 1 point above cross-entropy',
-      'dhkd-0.1',
-      'ce',
-      { atLeast: 1 },
-      'main',
+    main(higher('DHKD with α 0.1 is at least 1 point above cross-entropy', 'accuracy', 'dhkd-0.1', 'ce', 1)),
+    main(
+      higher('two heads are not below one head (within 0.5 points)', 'accuracy', 'dhkd-0.1', 'one-0.1', -0.5),
     ),
-    ahead(
-      'two heads are not below one head (within 0.5 points)',
-      'dhkd-0.1',
-      'one-0.1',
-      { atLeast: -0.5 },
-      'main',
-    ),
-    ahead('DHKD with α 0.1 is not below KD', 'dhkd-0.1', 'kd', { atLeast: 0 }),
-    ahead('both losses on one head with α 1 are worse than the labels alone', 'ce', 'one-1', { atLeast: 0 }),
-    ahead('with α 1 two heads are above one head', 'dhkd-1', 'one-1', { atLeast: 0 }),
-    ahead('aligned gradients are not below plain ones', 'aligned', 'dhkd-0.1', { atLeast: 0 }),
+    higher('DHKD with α 0.1 is not below KD', 'accuracy', 'dhkd-0.1', 'kd'),
+    higher('both losses on one head with α 1 are worse than the labels alone', 'accuracy', 'ce', 'one-1'),
+    higher('with α 1 two heads are above one head', 'accuracy', 'dhkd-1', 'one-1'),
+    higher('aligned gradients are not below plain ones', 'accuracy', 'aligned', 'dhkd-0.1'),
   ],
   pilot: {
     figures: {

@@ -1,33 +1,23 @@
-import { z } from 'zod';
 import { matmul, mean, sub } from '../../graph/index.ts';
 import { hintonKl } from '../../losses/classification.ts';
 import { hiddenStateMse, linearProjector } from '../../losses/features.ts';
 import { crossEntropyWithLabels } from '../../losses/labels.ts';
 import { logSumExp, normalize } from '../../losses/numerics.ts';
-import { defineMethod } from '../../methods/method.ts';
 import { linearParams } from '../../nn/layers/linear.ts';
 import { prefixed } from '../../nn/params.ts';
-
-/** Rivals of LELP that the catalogue does not list as methods of their own. */
-const shared = { family: 'features', config: z.strictObject({}) } as const;
-const needs = { tasks: ['classify'], labels: 'optional', sameVocabulary: true } as const;
-const meta = (title: string, year: number, link: string) => ({
-  title,
-  year,
-  link,
-  summary: title,
-  deviations: [],
-});
+import { rival } from './rival.ts';
 
 /**
  * Distillation at τ 4, and the squared difference between the teacher's embedding and a trained projection of the
  * student's hidden layer (FitNets, at the last layer).
  */
-export const embeddingMatch = defineMethod({
-  ...shared,
+export const embeddingMatch = rival({
   slug: 'embedding-match',
-  meta: meta('FitNets', 2015, 'arXiv 1412.6550'),
-  needs: { ...needs, signals: [['logits', 'hidden']] },
+  family: 'features',
+  title: 'FitNets',
+  year: 2015,
+  link: 'arXiv 1412.6550',
+  signals: [['logits', 'hidden']],
   setup: (_, { studentWidth, teacherWidth }) =>
     prefixed('projector', linearParams(studentWidth('hidden.0'), teacherWidth('embedding'))),
   loss: ({ student, teacher, tap, extra }) => {
@@ -47,11 +37,13 @@ export const embeddingMatch = defineMethod({
  * How Subclass Distillation trains its teacher: cross-entropy of the classes' sums, and a term that keeps the subclass
  * logits of a batch apart, mean_i log Σ_j exp(v_i · v_j) - 1 - log n with v centred and of length 1.
  */
-export const subclassTeacher = defineMethod({
-  ...shared,
+export const subclassTeacher = rival({
   slug: 'subclass-teacher',
-  meta: meta('Subclass Distillation', 2020, 'arXiv 2002.03936'),
-  needs: { ...needs, signals: [] },
+  family: 'features',
+  title: 'Subclass Distillation',
+  year: 2020,
+  link: 'arXiv 2002.03936',
+  signals: [],
   loss: ({ student, labels }) => {
     const g = student.subclasses;
     const v = normalize(sub(g, mean(g, -1, true)));

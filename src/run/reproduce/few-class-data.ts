@@ -1,6 +1,6 @@
 import { type NDArray, ndarray } from '../../graph/index.ts';
 import { createRng } from '../../util/rng.ts';
-import { datasetRows } from './rows.ts';
+import { digitImages } from './digits.ts';
 
 /** A binary task with hidden groups: group g belongs to class g mod 2. */
 export interface FewClassData {
@@ -47,14 +47,7 @@ export async function parityDigits(
   seed: number,
   sizes: { train: number; transfer: number },
 ): Promise<FewClassData> {
-  const raw = [
-    ...(await datasetRows('digits', 'train', root)),
-    ...(await datasetRows('digits', 'test', root)),
-  ];
-  const rows = raw.map((r) => ({
-    features: Array.from({ length: 64 }, (_, i) => Number(r[`p${i}`]) / 16),
-    group: Number(r.label),
-  }));
+  const rows = (await digitImages(root)).map(({ features, label }) => ({ features, group: label }));
   const all = createRng(`${seed}/split`).shuffle(rows);
   return taskOf('digits', 10, all.slice(0, sizes.train), all.slice(sizes.train), sizes.transfer);
 }

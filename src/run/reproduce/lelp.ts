@@ -13,22 +13,16 @@ import { mlp } from '../../nn/models/mlp.ts';
 import { outputLayer } from '../../nn/output-layer.ts';
 import type { Params } from '../../nn/params.ts';
 import { hiddenReader } from '../../teachers/hidden.ts';
+import { higher, main } from './criteria.ts';
 import { embeddingMatch, subclassTeacher } from './few-class-baselines.ts';
-import { clusters, type FewClassData, parityDigits } from './few-class-data.ts';
+import { clusters, type FewClassData, type MixtureSettings, parityDigits } from './few-class-data.ts';
 import { type Budget, type Columns, fitModel, logitsOf, takeRows } from './fit.ts';
+import { describedArms } from './side-by-side.ts';
 import { defineReproduction, type Measured, type RunContext } from './types.ts';
 
 interface Settings {
   digits: { train: number; transfer: number };
-  mixture: {
-    groups: number;
-    width: number;
-    train: number;
-    transfer: number;
-    test: number;
-    centres: number;
-    noise: number;
-  };
+  mixture: MixtureSettings;
   /** MLP of one hidden layer; its units are the embedding. */
   teacher: Budget & { hidden: number };
   student: Budget & { hidden: number };
@@ -85,9 +79,6 @@ const ARMS: Record<string, ArmSpec> = {
   },
 };
 
-const higher = (metric: string, arm: string, against: string[], atLeast: number) =>
-  ({ metric, arm, against, better: 'higher', by: { atLeast } }) as const;
-
 /** LELP on the parity of digits, and on a generated mixture: two classes with hidden groups inside. */
 export const lelp = defineReproduction<Settings>({
   slug: 'lelp',
@@ -107,62 +98,48 @@ export const lelp = defineReproduction<Settings>({
   },
   quick: { student: { hidden: 16, steps: 400, batch: 32, lr: 4e-3 } },
   seeds: [1, 2, 3, 4, 5, 6, 7, 8],
-  arms: {
-    teacher: 'MLP 64-96-2, its own figures',
-    ...Object.fromEntries(Object.entries(ARMS).map(([n, a]) => [n, a.what])),
-  },
+  arms: describedArms('MLP 64-96-2, its own figures', ARMS),
   metrics: {
     accuracy: 'test accuracy on the parity of digits, %',
     agreement: 'agreement with the teacher on images that neither test nor student saw, %',
     mixture: 'test accuracy on the generated mixture, %',
   },
   criteria: [
-    {
-      says: 'LELP is at least 0.5 points above distillation at τ 1 and τ 4',
-      ...higher('accuracy', 'lelp', ['kd1', 'kd4'], 0.5),
-      role: 'main',
-    },
-    { says: 'LELP is above a random split', ...higher('accuracy', 'lelp', ['random'], 0), role: 'main' },
-    {
-      says: 'the split by hidden groups is not more than 0.5 points below LELP',
-      ...higher('accuracy', 'oracle', ['lelp'], -0.5),
-      role: 'main',
-    },
-    {
-      says: 'at τ 1 too LELP is at least 0.5 points above distillation',
-      ...higher('accuracy', 'lelp1', ['kd1'], 0.5),
-      role: 'secondary',
-    },
-    {
-      says: 'LELP is above the split by k-means clusters',
-      ...higher('accuracy', 'lelp', ['clusters'], 0),
-      role: 'secondary',
-    },
-    {
-      says: 'LELP is above Subclass Distillation, whose teacher is trained for it',
-      ...higher('accuracy', 'lelp', ['subclass'], 0),
-      role: 'secondary',
-    },
-    {
-      says: 'LELP is above distillation of the embedding',
-      ...higher('accuracy', 'lelp', ['embedding'], 0),
-      role: 'secondary',
-    },
-    {
-      says: 'the null-space projection does not hurt',
-      ...higher('accuracy', 'lelp', ['unprojected'], 0),
-      role: 'secondary',
-    },
-    {
-      says: 'the rotation does not hurt',
-      ...higher('accuracy', 'lelp', ['unrotated'], 0),
-      role: 'secondary',
-    },
-    {
-      says: 'on the mixture LELP is above distillation and a random split',
-      ...higher('mixture', 'lelp', ['kd1', 'kd4', 'random'], 0),
-      role: 'secondary',
-    },
+    main(
+      higher(
+        'LELP is at least 0.5 points above distillation at τ 1 and τ 4',
+        'accuracy',
+        'lelp',
+        ['kd1', 'kd4'],
+        0.5,
+      ),
+    ),
+    main(higher('LELP is above a random split', 'accuracy', 'lelp', 'random')),
+    main(
+      higher(
+        'the split by hidden groups is not more than 0.5 points below LELP',
+        'accuracy',
+        'oracle',
+        'lelp',
+        -0.5,
+      ),
+    ),
+    higher('at τ 1 too LELP is at least 0.5 points above distillation', 'accuracy', 'lelp1', 'kd1', 0.5),
+    higher('LELP is above the split by k-means clusters', 'accuracy', 'lelp', 'clusters'),
+    higher(
+      'LELP is above Subclass Distillation, whose teacher is trained for it',
+      'accuracy',
+      'lelp',
+      'subclass',
+    ),
+    higher('LELP is above distillation of the embedding', 'accuracy', 'lelp', 'embedding'),
+    higher('the null-space projection does not hurt', 'accuracy', 'lelp', 'unprojected'),
+    higher('the rotation does not hurt', 'accuracy', 'lelp', 'unrotated'),
+    higher('on the mixture LELP is above distillation and a random split', 'mixture', 'lelp', [
+      'kd1',
+      'kd4',
+      'random',
+    ]),
   ],
   pilot: {
     figures: {

@@ -1,20 +1,11 @@
 import { dist } from '../../methods/logits/dist.ts';
-import { kd, supervised } from '../../methods/logits/kd.ts';
 import { pld as method } from '../../methods/logits/pld.ts';
-import {
-  type DigitsSettings,
-  digitsArms,
-  digitsDiffers,
-  digitsQuick,
-  digitsSettings,
-  runDigits,
-} from './digits.ts';
+import { higher, main } from './criteria.ts';
+import { digitsRivals, onDigits } from './digits.ts';
 import type { Arms } from './side-by-side.ts';
-import { defineReproduction } from './types.ts';
 
 const ARMS: Arms = {
-  ce: { what: 'cross-entropy with labels, no teacher', method: supervised },
-  kd: { what: 'KD, label weight 0.1, τ 2', method: kd, options: { alpha: 0.1, temperature: 2 } },
+  ...digitsRivals,
   dist: {
     what: 'DIST, weights 0.1 / 0.45 / 0.45, τ 1',
     method: dist,
@@ -26,64 +17,19 @@ const ARMS: Arms = {
 };
 
 /** PLD on 8×8 digits: 200 labelled images for a small student of a good teacher. */
-export const pld = defineReproduction<DigitsSettings>({
+export const pld = onDigits({
   slug: 'pld',
   paper:
     'PLD, one loss without a mixing weight, is above CE, KD and DIST: +0.42 points over DIST and +1.04 over KD on average for pairs of one kind (CIFAR-100, ImageNet).',
   claim:
     'With few labelled student examples and a good teacher, PLD alone at τ 4 is at least 1 point of test accuracy above CE, and not below KD.',
-  data: ['dataset:digits'],
-  settings: digitsSettings,
-  quick: digitsQuick,
-  seeds: [1, 2, 3, 4, 5],
-  arms: digitsArms(ARMS),
-  metrics: { accuracy: 'test accuracy of the last step, %' },
+  arms: ARMS,
   criteria: [
-    {
-      says: 'PLD at τ 4 is at least 1 point above cross-entropy',
-      metric: 'accuracy',
-      arm: 'pld4',
-      against: ['ce'],
-      better: 'higher',
-      by: { atLeast: 1 },
-      role: 'main',
-    },
-    {
-      says: 'PLD at τ 4 is not below KD',
-      metric: 'accuracy',
-      arm: 'pld4',
-      against: ['kd'],
-      better: 'higher',
-      by: { atLeast: 0 },
-      role: 'main',
-    },
-    {
-      says: 'PLD at τ 1 is not below cross-entropy',
-      metric: 'accuracy',
-      arm: 'pld1',
-      against: ['ce'],
-      better: 'higher',
-      by: { atLeast: 0 },
-      role: 'secondary',
-    },
-    {
-      says: 'weights by confidence beat uniform weights',
-      metric: 'accuracy',
-      arm: 'pld4',
-      against: ['listmle'],
-      better: 'higher',
-      by: { atLeast: 0 },
-      role: 'secondary',
-    },
-    {
-      says: 'PLD at τ 4 is not below DIST',
-      metric: 'accuracy',
-      arm: 'pld4',
-      against: ['dist'],
-      better: 'higher',
-      by: { atLeast: 0 },
-      role: 'secondary',
-    },
+    main(higher('PLD at τ 4 is at least 1 point above cross-entropy', 'accuracy', 'pld4', 'ce', 1)),
+    main(higher('PLD at τ 4 is not below KD', 'accuracy', 'pld4', 'kd')),
+    higher('PLD at τ 1 is not below cross-entropy', 'accuracy', 'pld1', 'ce'),
+    higher('weights by confidence beat uniform weights', 'accuracy', 'pld4', 'listmle'),
+    higher('PLD at τ 4 is not below DIST', 'accuracy', 'pld4', 'dist'),
   ],
   pilot: {
     figures: {
@@ -97,6 +43,4 @@ export const pld = defineReproduction<DigitsSettings>({
     differs:
       'a reference implementation in another framework: other random splits, initial weights and batch orders, so single arms differ by about their deviation',
   },
-  differs: digitsDiffers,
-  run: runDigits(ARMS),
 });

@@ -36,6 +36,8 @@ export function plannedRun(r: Reproduction, { seeds, quick = false, tuning = qui
     settings,
     seeds: used,
     quick,
+    /** Whether this is what the reproduction reports: its own settings on all of its seeds. */
+    reported: !tuning && count === r.seeds.length,
     hash: contentHash({ settings, seeds: used, criteria: r.criteria, arms: r.arms }),
   };
 }

@@ -14,6 +14,17 @@ export type Arms = Readonly<
   Record<string, { what: string; method: Method; options?: Record<string, unknown> }>
 >;
 
+export const ACCURACY = { accuracy: 'test accuracy of the last step, %' } as const;
+
+/** What each arm is, the teacher first. */
+export const describedArms = (
+  teacher: string,
+  arms: Readonly<Record<string, { readonly what: string }>>,
+): Record<string, string> => ({
+  teacher,
+  ...Object.fromEntries(Object.entries(arms).map(([name, { what }]) => [name, what])),
+});
+
 /** How one of the two networks is trained, and its hidden layers. */
 export type Training = Omit<
   FitSpec,

@@ -16,6 +16,7 @@ import type { Scope } from '../../nn/scope.ts';
 import { type CriticBudget, criticIds, trainCritic } from '../../train/critic.ts';
 import { criticCutoff } from '../../train/critic-step.ts';
 import { createRng, type Rng } from '../../util/rng.ts';
+import { higher, lower, main } from './criteria.ts';
 import { type Budget, type Columns, fitModel, logitsOf } from './fit.ts';
 import { defineReproduction, type Measured } from './types.ts';
 
@@ -86,96 +87,29 @@ export const symbolicKd = defineReproduction<Settings>({
     auc: 'area under the ROC curve of the critic on rated rows it has not seen',
   },
   criteria: [
-    {
-      says: 'samples of the strongly filtered student are at least 10 points more often valid than the unfiltered student’s',
-      metric: 'validity',
-      arm: 'high',
-      against: ['all'],
-      better: 'higher',
-      by: { atLeast: 10 },
-      role: 'main',
-    },
-    {
-      says: 'and at least 5 points more often than the teacher’s own',
-      metric: 'validity',
-      arm: 'high',
-      against: ['teacher'],
-      better: 'higher',
-      by: { atLeast: 5 },
-      role: 'main',
-    },
-    {
-      says: 'the weak filter makes the corpus more valid',
-      metric: 'corpus',
-      arm: 'low',
-      against: ['all'],
-      better: 'higher',
-      by: { atLeast: 0 },
-      role: 'main',
-    },
-    {
-      says: 'the strong filter makes it more valid still',
-      metric: 'corpus',
-      arm: 'high',
-      against: ['low'],
-      better: 'higher',
-      by: { atLeast: 0 },
-      role: 'main',
-    },
-    {
-      says: 'the strongly filtered corpus is more valid than the human one',
-      metric: 'corpus',
-      arm: 'high',
-      against: ['human'],
-      better: 'higher',
-      by: { atLeast: 0 },
-      role: 'secondary',
-    },
-    {
-      says: 'the unfiltered corpus is less valid than the human one',
-      metric: 'corpus',
-      arm: 'all',
-      against: ['human'],
-      better: 'lower',
-      by: { atLeast: 0 },
-      role: 'secondary',
-    },
-    {
-      says: 'the strongly filtered student is above the student of the human corpus',
-      metric: 'validity',
-      arm: 'high',
-      against: ['human'],
-      better: 'higher',
-      by: { atLeast: 0 },
-      role: 'secondary',
-    },
-    {
-      says: 'the unfiltered student is below the student of the human corpus',
-      metric: 'validity',
-      arm: 'all',
-      against: ['human'],
-      better: 'lower',
-      by: { atLeast: 0 },
-      role: 'secondary',
-    },
-    {
-      says: 'even the unfiltered student is above its teacher',
-      metric: 'validity',
-      arm: 'all',
-      against: ['teacher'],
-      better: 'higher',
-      by: { atLeast: 0 },
-      role: 'secondary',
-    },
-    {
-      says: 'the weakly filtered student is above the unfiltered one',
-      metric: 'validity',
-      arm: 'low',
-      against: ['all'],
-      better: 'higher',
-      by: { atLeast: 0 },
-      role: 'secondary',
-    },
+    main(
+      higher(
+        'samples of the strongly filtered student are at least 10 points more often valid than the unfiltered student’s',
+        'validity',
+        'high',
+        'all',
+        10,
+      ),
+    ),
+    main(higher('and at least 5 points more often than the teacher’s own', 'validity', 'high', 'teacher', 5)),
+    main(higher('the weak filter makes the corpus more valid', 'corpus', 'low', 'all')),
+    main(higher('the strong filter makes it more valid still', 'corpus', 'high', 'low')),
+    higher('the strongly filtered corpus is more valid than the human one', 'corpus', 'high', 'human'),
+    lower('the unfiltered corpus is less valid than the human one', 'corpus', 'all', 'human'),
+    higher(
+      'the strongly filtered student is above the student of the human corpus',
+      'validity',
+      'high',
+      'human',
+    ),
+    lower('the unfiltered student is below the student of the human corpus', 'validity', 'all', 'human'),
+    higher('even the unfiltered student is above its teacher', 'validity', 'all', 'teacher'),
+    higher('the weakly filtered student is above the unfiltered one', 'validity', 'low', 'all'),
   ],
   pilot: {
     figures: {

@@ -9,8 +9,10 @@ import { mlp } from '../../nn/models/mlp.ts';
 import { normalInit } from '../../nn/params.ts';
 import type { Scope } from '../../nn/scope.ts';
 import { forwardKlBaseline, reverseKlBaseline } from './baselines.ts';
+import { lower, main } from './criteria.ts';
 import { type Budget, type Columns, fitModel, logitsOf } from './fit.ts';
 import { datasetRows } from './rows.ts';
+import { describedArms } from './side-by-side.ts';
 import { defineReproduction, type Measured } from './types.ts';
 
 interface Size {
@@ -59,10 +61,7 @@ export const taid = defineReproduction<Settings>({
     student: { embedding: 4, hidden: [12], steps: 500, batch: 256, lr: 3e-3 },
   },
   seeds: [1, 2, 3],
-  arms: {
-    teacher: 'embedding 24 × 8, MLP 192-256-256-27',
-    ...Object.fromEntries(Object.entries(ARMS).map(([n, a]) => [n, a.what])),
-  },
+  arms: describedArms('embedding 24 × 8, MLP 192-256-256-27', ARMS),
   metrics: {
     forward: 'KL(teacher ‖ student) on held-out contexts, nats',
     reverse: 'KL(student ‖ teacher), nats',
@@ -71,60 +70,16 @@ export const taid = defineReproduction<Settings>({
     half: 't after half of the steps',
   },
   criteria: [
-    {
-      says: 'the reverse KL is below that of the forward-KL student',
-      metric: 'reverse',
-      arm: 'taid',
-      against: ['fkl'],
-      better: 'lower',
-      by: { atLeast: 0 },
-      role: 'main',
-    },
-    {
-      says: 'the forward KL is below that of the reverse-KL student',
-      metric: 'forward',
-      arm: 'taid',
-      against: ['rkl'],
-      better: 'lower',
-      by: { atLeast: 0 },
-      role: 'main',
-    },
-    {
-      says: 'the sum of both is 3 % below the better of the two',
-      metric: 'sum',
-      arm: 'taid',
-      against: ['fkl', 'rkl'],
-      better: 'lower',
-      by: { share: 0.03 },
-      role: 'main',
-    },
-    {
-      says: 'the cross-entropy on real characters is not above that of reverse KL',
-      metric: 'ce',
-      arm: 'taid',
-      against: ['rkl'],
-      better: 'lower',
-      by: { atLeast: 0 },
-      role: 'secondary',
-    },
-    {
-      says: 'adaptation is not worse than the straight line',
-      metric: 'sum',
-      arm: 'taid',
-      against: ['linear'],
-      better: 'lower',
-      by: { atLeast: 0 },
-      role: 'secondary',
-    },
-    {
-      says: 't = 1 throughout is forward KL',
-      metric: 'sum',
-      arm: 'fixed',
-      against: ['fkl'],
-      better: 'lower',
-      by: { within: 1e-6 },
-      role: 'secondary',
-    },
+    main(lower('the reverse KL is below that of the forward-KL student', 'reverse', 'taid', 'fkl')),
+    main(lower('the forward KL is below that of the reverse-KL student', 'forward', 'taid', 'rkl')),
+    main(
+      lower('the sum of both is 3 % below the better of the two', 'sum', 'taid', ['fkl', 'rkl'], {
+        share: 0.03,
+      }),
+    ),
+    lower('the cross-entropy on real characters is not above that of reverse KL', 'ce', 'taid', 'rkl'),
+    lower('adaptation is not worse than the straight line', 'sum', 'taid', 'linear'),
+    lower('t = 1 throughout is forward KL', 'sum', 'fixed', 'fkl', { within: 1e-6 }),
   ],
   pilot: {
     figures: {

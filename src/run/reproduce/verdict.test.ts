@@ -106,7 +106,12 @@ describe('a reproduction', () => {
       settings: { steps: 5, width: 2 },
       quick: false,
     });
-    expect(plannedRun(r, {}).seeds).toEqual([3, 4]);
+    expect(plannedRun(r, {})).toMatchObject({ seeds: [3, 4], reported: true });
+  });
+
+  it('only the settings as they stand on all seeds are what is reported', () => {
+    for (const some of [{ quick: true, seeds: 2 }, { tuning: true }, { seeds: 1 }])
+      expect(plannedRun(r, some).reported).toBe(false);
   });
 
   it('hashes whatever decides: settings, seeds, thresholds', () => {
