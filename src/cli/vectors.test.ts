@@ -33,4 +33,11 @@ describe('decant vectors', () => {
     expect(() => vectorFiles('other.txt', folder)).toThrow(/not a file of golden vectors/);
     expect(() => vectorFiles('absent.json', folder)).toThrow(/no such file/);
   });
+  it('passes over what else lies in a folder, and refuses a folder without cases', () => {
+    const mixed = mkdtempSync(join(tmpdir(), 'decant-vectors-'));
+    writeFileSync(join(mixed, 'index.json'), '{"files": ["one.json"]}');
+    expect(() => vectorFiles('.', mixed)).toThrow(/no golden vectors/);
+    writeFileSync(join(mixed, 'one.json'), JSON.stringify({ ...kdCore, cases: [pick('dkd')] }));
+    expect(vectorFiles('.', mixed).map((f) => f.path)).toEqual(['one.json']);
+  });
 });

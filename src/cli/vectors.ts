@@ -13,23 +13,30 @@ export function vectorFiles(path: string, cwd: string): { path: string; file: Ve
       at: path,
       fix: 'name a golden-vector file or folder',
     });
-  if (!statSync(at).isDirectory()) return [{ path, file: readVectorFile(at, path) }];
-  const names = readdirSync(at)
+  if (!statSync(at).isDirectory()) return [{ path, file: asVectorFile(readJson(at, path), path) }];
+  const files = readdirSync(at)
     .filter((n) => n.endsWith('.json'))
-    .sort();
-  if (names.length === 0)
-    throw new DecantError('usage', 'the folder holds no golden vectors', { at: path, allowed: '*.json' });
-  return names.map((n) => ({ path: join(path, n), file: readVectorFile(join(at, n), join(path, n)) }));
+    .sort()
+    .map((n) => ({ path: join(path, n), value: readJson(join(at, n), join(path, n)) }))
+    .filter(({ value }) => value?.cases !== undefined);
+  if (files.length === 0)
+    throw new DecantError('usage', 'the folder holds no golden vectors', {
+      at: path,
+      allowed: '*.json with cases',
+    });
+  return files.map(({ path: shown, value }) => ({ path: shown, file: asVectorFile(value, shown) }));
 }
 
-function readVectorFile(file: string, shown: string): VectorFile {
-  let value: Partial<VectorFile>;
+function readJson(file: string, shown: string): Partial<VectorFile> | null {
   try {
-    value = JSON.parse(readFileSync(file, 'utf8')) as Partial<VectorFile>;
+    return JSON.parse(readFileSync(file, 'utf8')) as Partial<VectorFile> | null;
   } catch (e) {
     throw new DecantError('data', 'not JSON', { at: shown, seen: (e as Error).message, cause: e });
   }
-  const { method, tolerance, cases } = value;
+}
+
+function asVectorFile(value: Partial<VectorFile> | null, shown: string): VectorFile {
+  const { method, tolerance, cases } = value ?? {};
   const whole =
     typeof method === 'string' &&
     typeof tolerance === 'number' &&

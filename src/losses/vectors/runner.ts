@@ -15,7 +15,7 @@ import {
 } from '../../graph/index.ts';
 import { DecantError } from '../../util/errors.ts';
 import { compare, type Mismatch } from './compare.ts';
-import { caseReader, withInfinities } from './reader.ts';
+import { type CaseReader, caseReader, withInfinities } from './reader.ts';
 import type { DifferentiableVector, InputKind, Json, Vector, VectorCase, VectorFile } from './types.ts';
 
 /** Runs a graph once in float32: onnxruntime in the command and the tests. */
@@ -134,7 +134,7 @@ async function evaluate(
   const { graph } = trace(
     (...tensors: Tensor[]) => {
       const inputs = Object.fromEntries(names.map((k, i) => [k, tensors[i]]));
-      const results = vector.run(inputs, reader);
+      const results = runOn(vector, inputs, reader);
       const out: Tensor[] = [];
       for (const [k, v] of Object.entries(results)) {
         if (v instanceof Tensor) {
@@ -171,6 +171,27 @@ async function evaluate(
     at[path[path.length - 1]] = toNested(values[i]);
   });
   return { outputs, unread: reader.unread() };
+}
+
+/** Runs the function; where it stumbles over an input that the case does not have, the error says which. */
+function runOn(vector: DifferentiableVector, inputs: Record<string, Tensor>, reader: CaseReader) {
+  const absent = new Set<string>();
+  const watched = new Proxy(inputs, {
+    get(all, key: string) {
+      if (!(key in all)) absent.add(key);
+      return all[key];
+    },
+  });
+  try {
+    return vector.run(watched, reader);
+  } catch (e) {
+    if (!(e instanceof TypeError) || absent.size === 0) throw e;
+    throw new DecantError('data', 'the case lacks an input', {
+      at: `inputs.${[...absent].join(', ')}`,
+      allowed: Object.keys(inputs).join(', '),
+      cause: e,
+    });
+  }
 }
 
 interface WantedGradient {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { runOrt } from '../../engine/testing/run-ort.ts';
-import { add, mul, sum } from '../../graph/index.ts';
+import { add, mul, square, sum } from '../../graph/index.ts';
 import {
   type CaseReader,
   caseReader,
@@ -43,7 +43,7 @@ const scaled: Vector = {
   function: 'scaled square',
   inputs: { shift: 'host' },
   run: (x, c: CaseReader) => {
-    const y = add(mul(mul(x.x, x.x), c.number('k')), c.input<number>('shift'));
+    const y = add(mul(square(x.x), c.number('k')), c.input<number>('shift'));
     return { y, loss: sum(y), half: mul(sum(y), 0.5), k: c.number('k') };
   },
 };
@@ -93,6 +93,9 @@ describe('runVectorFile', () => {
       'params.mode was never read',
     );
     expect((await run({ params: {}, outputs: good })).detail).toContain('params.k');
+    expect((await run({ inputs: { shift: 1 }, outputs: good })).detail).toMatch(
+      /inputs\.x: .*lacks an input/,
+    );
   });
   it('takes null for absent, and no value of a switch that it does not know', () => {
     const c = caseReader({
