@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { listenForInterrupt } from '../run/interrupt.ts';
 import { serveModel } from '../run/serve.ts';
-import { openServedModel } from '../run/served-model.ts';
+import { openServedModel, type ServedModel } from '../run/served-model.ts';
 import { DecantError } from '../util/errors.ts';
 import type { ServeFlags } from './commands/serve.ts';
 import { createOutput, type Io } from './io.ts';
@@ -17,7 +17,10 @@ export async function serveCommand(folder: string, flags: ServeFlags, io: Io): P
       at: '--key-env',
       seen: flags.keyEnv,
     });
-  const model = await openServedModel(modelFolderOf(resolve(io.cwd, folder)), { dtype });
+  const model = await openServedModel(modelFolderOf(resolve(io.cwd, folder)), {
+    dtype,
+    plainChat: flags.plainChat,
+  });
   const server = await serveModel(model, {
     host: flags.host,
     port: flags.port,
@@ -29,12 +32,7 @@ export async function serveCommand(folder: string, flags: ServeFlags, io: Io): P
     output.note(
       'warning: other machines can reach this server and it asks for no key; set one with --key-env',
     );
-  const routes =
-    model.kind === 'classifier'
-      ? ['POST /classify', ...(model.predictor?.kind === 'text' ? ['POST /v1/chat/completions'] : [])]
-      : model.kind === 'embedder'
-        ? ['POST /v1/embeddings']
-        : ['POST /v1/completions', ...(model.language?.chat ? ['POST /v1/chat/completions'] : [])];
+  const routes = routesOf(model);
   output.result(
     { url: server.url, model: model.name, kind: model.kind, routes },
     () =>
@@ -47,3 +45,11 @@ export async function serveCommand(folder: string, flags: ServeFlags, io: Io): P
   await server.close();
   interrupt.dispose();
 }
+
+const routesOf = ({ predictor, embedder, ranker, language }: ServedModel): string[] => [
+  ...(predictor ? ['POST /classify'] : []),
+  ...(embedder ? ['POST /v1/embeddings'] : []),
+  ...(ranker ? ['POST /v1/rerank'] : []),
+  ...(language ? ['POST /v1/completions'] : []),
+  ...(predictor?.kind === 'text' || language?.chat ? ['POST /v1/chat/completions'] : []),
+];

@@ -97,9 +97,17 @@ function describeTeacher(input: PairingInput): ModelDescriptor | { unchecked: st
     case 'hub':
       return { unchecked: 'a model of the hub is looked at when the run has fetched it' };
     default:
-      return { unchecked: 'a teacher behind an API is asked what it can do when the run starts' };
+      return {
+        unchecked: `a teacher behind an API is asked what it can do when the run starts${tokensOf(input)}`,
+      };
   }
 }
+
+/** What becomes of an API's log-probabilities, where the recipe's method takes them token by token. */
+const tokensOf = ({ recipe, methods }: PairingInput): string =>
+  recipe.task === 'generate' && methods[recipe.method.name]?.signals.some((set) => set.includes('topk'))
+    ? "; where its tokens are those of the student its log-probabilities are learned, elsewhere the token that it wrote, and the report says at how many positions that was (at nearly all with the teacher's tokenizer, student.tokenizer.from)"
+    : '';
 
 /** What the task takes from a folder: one score per pair of texts, or the vector of a text. */
 function asUsed(model: ModelDescriptor, { recipe: { task } }: PairingInput): ModelDescriptor {

@@ -110,8 +110,10 @@ export function languageRoutes(app: Hono<ServeEnv>, name: string, model: Languag
   app.post('/v1/chat/completions', async (c) => {
     const body = await read(c, chatBody);
     if (!model.chat)
-      throw new DecantError('usage', 'this model has no chat template', { fix: 'use /v1/completions' });
-    const prompt = encodePrompt(model, model.chat(body.messages), false);
+      throw new DecantError('usage', 'this model has no chat template', {
+        fix: 'use /v1/completions, or serve it with --plain-chat',
+      });
+    const prompt = encodePrompt(model, model.chat(body.messages), model.plainChat ?? false);
     const top = body.logprobs ? (body.top_logprobs ?? 0) : undefined;
     const options = {
       ...optionsOf(model, body, top, prompt.length, body.max_completion_tokens ?? body.max_tokens ?? 128),

@@ -329,6 +329,19 @@ describe('a served language model', () => {
     const chat = await post(app, '/v1/chat/completions', { messages: [{ role: 'user', content: 'a' }] });
     expect(chat.status).toBe(400);
     expect((await json(chat)).error.message).toMatch(/no chat template/);
+    // unless the last user message is to be the prompt
+    const opened = await openServedModel(path('plain'), { plainChat: true });
+    const asked = { temperature: 0, max_tokens: 6 };
+    const messages = [
+      { role: 'system', content: 'be brief' },
+      { role: 'user', content: 'where is' },
+    ];
+    const said = await json(await post(createApp(opened), '/v1/chat/completions', { messages, ...asked }));
+    const wrote = await json(
+      await post(createApp(opened), '/v1/completions', { prompt: 'where is', ...asked }),
+    );
+    expect(said.choices[0].message.content).toBe(wrote.choices[0].text);
+    await opened.close();
     const long = await post(app, '/v1/completions', { prompt: 'a'.repeat(64) });
     expect(long.status).toBe(400);
     expect((await json(long)).error.message).toMatch(/longer than the model takes; seen: "64 tokens"/);

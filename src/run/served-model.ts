@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { createChatTemplate } from '../data/chat-template.ts';
@@ -9,6 +10,7 @@ import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
 import { type Embedder, openEmbedder } from './embed.ts';
 import { openPredictor, type Predictor } from './predict.ts';
+import { DOCUMENT_ENCODER, embedderRanker, isRanker, openRanker, type Ranker } from './rank/open.ts';
 
 /** A language model, opened for completions. */
 export interface LanguageModel {
@@ -19,22 +21,31 @@ export interface LanguageModel {
   readonly maxLength: number;
   /** Messages as a prompt; undefined where the model has no chat template. */
   readonly chat?: (messages: readonly { role: string; content: string }[]) => string;
+  /** `chat` gives a bare prompt, to be encoded as texts are; templates bring their own special tokens. */
+  readonly plainChat?: boolean;
 }
 
 /** A model folder, opened for serving. */
 export interface ServedModel {
   readonly name: string;
-  readonly kind: 'classifier' | 'language' | 'embedder';
+  readonly kind: 'classifier' | 'language' | 'embedder' | 'ranker';
   readonly predictor?: Predictor;
   readonly language?: LanguageModel;
   readonly embedder?: Embedder;
+  /** Rankers, and sentence encoders, which rank by the product of their vectors. */
+  readonly ranker?: Ranker;
   close(): Promise<void>;
 }
 
-/** Opens a folder for serving: a decoder with a cache, a sentence encoder, else a classifier. */
+/** Opens a folder for serving: a decoder with a cache, a sentence encoder, a ranker, else a classifier. Errors: `model`, also for models that answer no texts. */
 export async function openServedModel(
   path: string,
-  options: { dtype?: 'fp32' | 'q8' | 'q4'; name?: string } = {},
+  options: {
+    dtype?: 'fp32' | 'q8' | 'q4';
+    name?: string;
+    /** A language model without a chat template takes the last user message as its prompt. */
+    plainChat?: boolean;
+  } = {},
 ): Promise<ServedModel> {
   const folder = await readModelFolder(diskFolder(path), ['config']);
   const name = options.name ?? basename(path);
@@ -50,7 +61,15 @@ export async function openServedModel(
   const wide = dtype === 'q4' ? undefined : dtype;
   if (architecture === 'SentenceEncoder') {
     const embedder = await openEmbedder(path, { dtype: wide });
-    return { name, kind: 'embedder', embedder, close: () => embedder.close() };
+    const documents = existsSync(join(path, DOCUMENT_ENCODER))
+      ? await openEmbedder(join(path, DOCUMENT_ENCODER), { dtype: wide })
+      : embedder;
+    const ranker = embedderRanker(embedder, documents);
+    return { name, kind: 'embedder', embedder, ranker, close: () => ranker.close() };
+  }
+  if (isRanker(folder.config!)) {
+    const ranker = await openRanker(path, { dtype: wide });
+    return { name, kind: 'ranker', ranker, close: () => ranker.close() };
   }
   if (!language) {
     const predictor = await openPredictor(path, { dtype: wide });
@@ -88,8 +107,14 @@ export async function openServedModel(
       maxLength,
       ...(rendered
         ? { chat: (messages) => rendered.render(messages as never, { generationPrompt: true }) }
-        : {}),
+        : options.plainChat
+          ? { chat: lastAsked, plainChat: true }
+          : {}),
     },
     close: () => session.close(),
   };
 }
+
+/** A prompt as students read it that were trained on prompts alone. */
+const lastAsked: NonNullable<LanguageModel['chat']> = (messages) =>
+  messages.findLast((m) => m.role === 'user')?.content ?? '';

@@ -7,6 +7,7 @@ export interface ServeFlags {
   dtype: string;
   concurrency: number;
   maxBody: number;
+  plainChat?: boolean;
   json?: boolean;
 }
 
@@ -23,6 +24,10 @@ export const addServe: AddCommand = (program, io) =>
     .option('--key-env <name>', 'environment variable with the key that requests must carry')
     .option('--dtype <dtype>', 'fp32 or q8: which ONNX file', 'fp32')
     .option('--concurrency <n>', 'requests worked on at once', wholeNumber, 4)
+    .option(
+      '--plain-chat',
+      'chat with a language model without a template: the last user message is its prompt',
+    )
     .option('--max-body <bytes>', 'largest request body', wholeNumber, 1 << 20)
     .addHelpText(
       'after',

@@ -191,7 +191,7 @@ export function createApiClient(options: ClientOptions): ApiClient {
       throw stop('the endpoint does not answer', {
         at: endpoint.baseURL,
         seen: why,
-        fix: 'run the command again later: it goes on where it stopped',
+        fix: 'check teacher.baseURL and that the server runs; the same command later goes on where it stopped',
       });
     return { problem: `no answer after ${retries + 1} attempts; the last: ${why}`, refused: false };
   }

@@ -132,11 +132,26 @@ function hideSecrets(text: string, endpoint: Endpoint): string {
   return text;
 }
 
+/** What the commonest codes mean to whoever reads them. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens at this address',
+  ENOTFOUND: 'there is no host of this name',
+  EAI_AGAIN: 'names of hosts are not found: is there a network?',
+  ENETUNREACH: 'there is no way to this network',
+  EHOSTUNREACH: 'there is no way to this host',
+  ECONNRESET: 'the server cut the connection',
+  EPROTO: 'the server speaks no TLS here: http instead of https?',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'the server speaks no TLS here: http instead of https?',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'the certificate is its own; NODE_EXTRA_CA_CERTS names one to trust',
+  CERT_HAS_EXPIRED: 'the certificate has expired',
+};
+const explained = (code: string): string => (MEANINGS[code] ? `${MEANINGS[code]} (${code})` : code);
+
 /** The code of an error, else its message, with those of its causes; they say nothing about the request. */
 function reasonOf(error: unknown): string {
   const names: string[] = [];
   for (let e = error as Error & { code?: string; cause?: unknown }; e; e = e.cause as typeof e) {
-    names.push(e.code ?? e.message ?? e.name);
+    names.push(explained(e.code ?? e.message ?? e.name));
     if (names.length > 4) break;
   }
   return redactText(names.join(': '));
