@@ -1,4 +1,4 @@
-import { mul, type Tensor } from '../../graph/index.ts';
+import { exp, mul, type Tensor } from '../../graph/index.ts';
 import {
   type CandidateInputs,
   candidateInputTypes,
@@ -22,7 +22,7 @@ export interface DualEncoderOptions extends EmbeddingOptions {
   /** Query and document have one encoder (default), whose parameters are those of `sentenceEncoder`; or one each. */
   readonly shared?: boolean;
   /**
-   * Where a learnt factor on all scores starts, 0 (default): none. Products of normalized vectors are within ±1, margins of
+   * Where a learnt factor on all scores starts (its logarithm is the parameter), 0 (default): none. Products of normalized vectors are within ±1, margins of
    * teachers are not. The order of documents does not depend on it, so that encoders are exported without it.
    */
   readonly scale?: number;
@@ -46,7 +46,8 @@ export function dualEncoder(
   return {
     architecture: 'DualEncoder',
     config: { ...encoder.config, shared, architectures: ['DualEncoder'] },
-    params: scale === 0 ? towers : { ...towers, scale: { shape: [1], init: constantInit(scale) } },
+    params:
+      scale === 0 ? towers : { ...towers, log_scale: { shape: [1], init: constantInit(Math.log(scale)) } },
     inputs: candidateInputTypes(),
     forward(s, inputs) {
       const ids = inputs.document_input_ids;
@@ -65,7 +66,7 @@ export function dualEncoder(
       s.tap(query_embeddings, 'query_embeddings');
       s.tap(document_embeddings, 'document_embeddings');
       const products = dotScores(query_embeddings, document_embeddings);
-      const logits = s.tap(scale === 0 ? products : mul(products, s.param('scale')), 'scores');
+      const logits = s.tap(scale === 0 ? products : mul(products, exp(s.param('log_scale'))), 'scores');
       return { logits, query_embeddings, document_embeddings };
     },
   };

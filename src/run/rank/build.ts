@@ -52,7 +52,7 @@ export interface RankerInfo {
 }
 
 /** Longest query that is read whole. */
-const MOST_QUERY = 64;
+export const MOST_QUERY = 64;
 /** [MASK] tokens behind a query of a late-interaction model (query augmentation of ColBERT; 8 in the Margin-MSE paper). */
 const AUGMENTED = 8;
 
@@ -94,7 +94,7 @@ export async function buildRanker(settings: ModelSettings, info: RankerInfo): Pr
   }) as AnyModel;
   const { vectors } = parsed.data as { vectors?: string };
   const start = vectors === 'collection' ? startFromCollection(model, tokenizer, info.documents) : undefined;
-  return ranker(model, tokenizer, lengths, start);
+  return rankerOf(model, tokenizer, lengths, start);
 }
 
 interface Lengths {
@@ -154,7 +154,7 @@ export async function rankerFromFolder(
   const stored = Object.entries(model.params).filter(([, p]) => p.tiedTo === undefined);
   // the head of a cross-encoder that starts from a plain encoder is new
   const fresh = stored.filter(
-    ([n]) => !read.has(n) && /classifier|pooler|projection|^linear\.|^scale$/.test(n),
+    ([n]) => !read.has(n) && /classifier|pooler|projection|^linear\.|^log_scale$/.test(n),
   );
   const own = stored.filter((entry) => !fresh.includes(entry));
   assertShapes(Object.fromEntries(own.map(([n, p]) => [n, p.shape])), folder.checkpoint!.shapes, {
@@ -167,13 +167,14 @@ export async function rankerFromFolder(
   };
   const tokenizer = await tokenizerFromFolder(path);
   const limit = Number(folder.config!.max_position_embeddings ?? 512);
-  return ranker(model, tokenizer, lengthsFor(tokenizer, info, settings.maxLength, limit), start);
+  return rankerOf(model, tokenizer, lengthsFor(tokenizer, info, settings.maxLength, limit), start);
 }
 
 const isPairModel = (model: AnyModel): boolean => model.inputs.document_input_ids === undefined;
 const isLate = (model: AnyModel): boolean => model.architecture === 'HF_ColBERT';
 
-function ranker(
+/** A ranker of a model, its tokenizer and the longest query and document. */
+export function rankerOf(
   model: AnyModel,
   tokenizer: Tokenizer,
   lengths: Lengths,

@@ -12,6 +12,8 @@ export interface RankQuery {
   readonly grades: ReadonlyMap<number, number>;
   /** Pairs that the data gives as they are: a document that answers and one that answers less. */
   readonly triples: readonly (readonly [positive: number, negative: number])[];
+  /** The document whose sentence it is: it would be found by its words alone, and is left out of the query's rows. */
+  readonly cutFrom?: number;
   /** Where it stands first in the data. */
   readonly file: string;
   readonly line: number;
@@ -53,8 +55,11 @@ export async function prepareCollection(recipe: Recipe, options: PrepareOptions)
   return { ...data, collection: collectionOf(data) };
 }
 
-/** One collection of all rows; texts that are equal are one document or one query. */
-export function collectionOf(data: Pick<PreparedData, 'splits'>): Collection {
+/** One collection of all rows; texts that are equal are one document or one query. `forTraining`: queries to learn from are needed. */
+export function collectionOf(
+  data: Pick<PreparedData, 'splits'>,
+  { forTraining = true }: { forTraining?: boolean } = {},
+): Collection {
   const documents: string[] = [];
   const known = new Map<string, number>();
   const documentOf = (text: string): number => {
@@ -98,7 +103,7 @@ export function collectionOf(data: Pick<PreparedData, 'splits'>): Collection {
       seen: `${test.length} test queries`,
       fix: 'give test rows with a relevance above 0, or a share of the training rows: data.test: 0.2',
     });
-  if (!train.some((q) => relevantTo(q).length > 0))
+  if (forTraining && !train.some((q) => relevantTo(q).length > 0))
     throw new DecantError('data', 'no training query has a relevant document', {
       at: 'data.train',
       seen: `${train.length} training queries`,

@@ -33,6 +33,7 @@ export function withFirstStage(built: BuiltRanker, score: PairScore): BuiltRanke
   const { model } = built;
   const joined: AnyModel = {
     ...model,
+    architecture: `${model.architecture}WithFirstStage`,
     params: { ...model.params, [WEIGHT]: { shape: [1], init: onesInit } },
     inputs: { ...model.inputs, [INPUT]: spec([sym('batch'), sym('documents')]) },
     forward(s, { [INPUT]: first, ...inputs }) {

@@ -40,8 +40,8 @@ export function trainingLists(
       continue;
     }
     const relevant = relevantTo(q);
-    const found = firstStage(q.text).documents;
-    const known = new Set(relevant);
+    const found = firstStage(q.text).documents.filter((d) => d !== q.cutFrom);
+    const known = new Set(q.cutFrom === undefined ? relevant : [q.cutFrom]);
     const judged = [...q.grades].filter(([, g]) => g <= 0).map(([d]) => d);
     const pool = [...new Set([...judged, ...found])].filter((d) => !known.has(d));
     const lists = Math.max(settings.lists, relevant.length > 0 ? 1 : 0);

@@ -1,4 +1,5 @@
-import { bestOf, type Hits } from '../../evaluate/bm25.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { type Bm25, bestOf, type Hits } from '../../evaluate/bm25.ts';
 import { type LatencyStats, measureLatency } from '../../evaluate/latency.ts';
 import { queryFigures } from '../../evaluate/ranking.ts';
 import type { ReportLatency } from '../../evaluate/report/data.ts';
@@ -97,6 +98,13 @@ export async function measureRanker(
   return out;
 }
 
+/** Figures of the first stage itself. */
+export const measureFirstStage = (bed: TestBed, index: Bm25): Promise<QueryScores> =>
+  measureRanker(bed, {
+    search: async (i, k) => index.search(bed.queries[i].text, k),
+    candidates: async (i) => bed.candidates[i].map((_, place) => -place),
+  });
+
 /** Measures a student: over all documents when they can be encoded ahead, else re-ranking. */
 export async function measureStudent(
   ctx: RunContext,
@@ -106,21 +114,29 @@ export async function measureStudent(
   title: string,
 ): Promise<QueryScores> {
   const task = ctx.progress.task(title, bed.queries.length, 'queries');
-  const result = isDense(built.model)
-    ? await withIndex(ctx, built, params, bed, (done) => task.update({ done }))
-    : await withScorer(ctx, built, params, bed, (done) => task.update({ done }));
+  const result = await measureOn(ctx.engine, built, params, bed, (done) => task.update({ done }));
   task.finish();
   return result;
 }
 
+/** The same outside of a run. */
+export const measureOn = (
+  engine: Engine,
+  built: BuiltRanker,
+  params: Params<NDArray>,
+  bed: TestBed,
+  onProgress: (done: number) => void = () => {},
+): Promise<QueryScores> =>
+  (isDense(built.model) ? withIndex : withScorer)(engine, built, params, bed, onProgress);
+
 async function withIndex(
-  ctx: RunContext,
+  engine: Engine,
   built: BuiltRanker,
   params: Params<NDArray>,
   bed: TestBed,
   onProgress: (done: number) => void,
 ): Promise<QueryScores> {
-  const index = await buildIndex(ctx.engine, built, params, bed.documents);
+  const index = await buildIndex(engine, built, params, bed.documents);
   try {
     let at = -1;
     let scores: Float32Array = new Float32Array(0);
@@ -146,13 +162,13 @@ async function withIndex(
 }
 
 async function withScorer(
-  ctx: RunContext,
+  engine: Engine,
   built: BuiltRanker,
   params: Params<NDArray>,
   bed: TestBed,
   onProgress: (done: number) => void,
 ): Promise<QueryScores> {
-  const scorer = await openScorer(ctx.engine, built, params);
+  const scorer = await openScorer(engine, built, params);
   try {
     return await measureRanker(
       bed,

@@ -25,6 +25,18 @@ export function pseudoQueries(
 ): RankQuery[] {
   if (each === 0) return [];
   const rng = createRng(`pseudo/${seed}`);
-  const texts = documents.flatMap((d) => rng.shuffle(sentencesOf(d)).slice(0, each));
-  return [...new Set(texts)].map((text) => ({ text, grades: new Map(), triples: [], file: 'made', line: 0 }));
+  const drawn = documents.flatMap((text, cutFrom) =>
+    rng
+      .shuffle(sentencesOf(text))
+      .slice(0, each)
+      .map((sentence): [string, number] => [sentence, cutFrom]),
+  );
+  return [...new Map(drawn)].map(([text, cutFrom]) => ({
+    text,
+    cutFrom,
+    grades: new Map(),
+    triples: [],
+    file: 'made',
+    line: 0,
+  }));
 }

@@ -24,6 +24,7 @@ import type { RankData } from './collection.ts';
 import { exportRanker } from './export.ts';
 import { firstStageOf, type ListSettings, listSource, type RankList, trainingLists } from './lists.ts';
 import {
+  measureFirstStage,
   measureRanker,
   measureStudent,
   type QueryScores,
@@ -243,10 +244,7 @@ async function measureAll(ctx: RunContext, m: ToMeasure): Promise<MeasuredRanker
     });
   }
   if (ctx.recipe.evaluate.baselines.linear) {
-    const scores = await measureRanker(bed, {
-      search: async (i, k) => m.index.search(bed.queries[i].text, k),
-      candidates: async (i) => bed.candidates[i].map((_, place) => -place),
-    });
+    const scores = await measureFirstStage(bed, m.index);
     arms.push({
       id: 'bm25',
       role: 'linear',
