@@ -140,7 +140,7 @@ export function checkMethod(method: Method, options: CheckOptions = {}): void {
             model,
             method,
             config,
-            pairOf(model, hiddenColumns(columns), SIZES.classes),
+            method.setup && pairOf(model, hiddenColumns(columns), SIZES.classes),
           );
           const params = init({ ...model, params: objective.params }, 1);
           if (method.needs.signals.length > 0 && !learnsFromText(method.needs))
