@@ -25,6 +25,7 @@ import {
 import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
 import { readScales } from './predict.ts';
+import { type Reduction, withLayers, withVocabularyOf } from './reduced.ts';
 import {
   type TokenizerSettings,
   textOf,
@@ -35,7 +36,7 @@ import {
 } from './text.ts';
 
 /** The `student` section, or a teacher that is trained in place. */
-export interface ModelSettings {
+export interface ModelSettings extends Reduction {
   architecture?: string;
   options: Record<string, unknown>;
   from?: string;
@@ -203,6 +204,11 @@ async function fromFolder(settings: ModelSettings, info: BuildInfo): Promise<Bui
     });
   const [sample] = info.examples;
   const isText = !sample.image && !sample.features;
+  if (settings.trimVocabulary && !isText)
+    throw new DecantError('recipe', 'only models of texts have a vocabulary', {
+      at: `${info.at}.trimVocabulary`,
+      fix: 'remove the setting',
+    });
   const folder = await readModelFolder(diskFolder(path), [
     'config',
     'weights',
@@ -240,12 +246,14 @@ async function fromFolder(settings: ModelSettings, info: BuildInfo): Promise<Bui
     { params: Object.fromEntries(fresh.map((n) => [n, model.params[n]])) } as unknown as AnyModel,
     'head',
   );
-  const params = { ...start, ...head };
-  if (!isText) return pixelModel(model, params, await scalesOf(path, info.examples));
-  const tokenizer = await tokenizerFromFolder(path);
+  const whole = withLayers({ model, start: { ...start, ...head } }, settings.layers);
+  if (!isText) return pixelModel(whole.model, whole.start, await scalesOf(path, info.examples));
+  const texts = info.examples.map(textOf);
+  const own = await tokenizerFromFolder(path);
+  const kept = settings.trimVocabulary ? withVocabularyOf(whole, own, texts) : { ...whole, tokenizer: own };
   const limit = Number(folder.config?.max_position_embeddings ?? 512);
-  const maxLength = settings.maxLength ?? usualMaxLength(tokenizer, info.examples.map(textOf), limit);
-  return textModel(model, tokenizer, maxLength, params);
+  const maxLength = settings.maxLength ?? usualMaxLength(kept.tokenizer, texts, limit);
+  return textModel(kept.model, kept.tokenizer, maxLength, kept.start);
 }
 
 /** How the folder's model was given pixels or features; statistics of the rows where it does not say. */

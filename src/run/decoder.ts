@@ -13,6 +13,7 @@ import type { Params } from '../nn/params.ts';
 import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
 import type { ModelSettings } from './build.ts';
+import { withLayers } from './reduced.ts';
 import { type TokenizerSettings, tokenizerFromFolder } from './text.ts';
 
 /** A decoder language model, with weights where they exist. */
@@ -69,7 +70,8 @@ export async function buildDecoder(
   settings: ModelSettings,
   info: { tokenizer: Tokenizer; maxLength: number; baseDir: string; at: string },
 ): Promise<BuiltDecoder> {
-  if (settings.from) return decoderFromFolder(resolve(info.baseDir, settings.from));
+  if (settings.from)
+    return withLayers(await decoderFromFolder(resolve(info.baseDir, settings.from)), settings.layers);
   const entry = architectureCatalogue[settings.architecture ?? ''];
   const fitting = Object.entries(architectureCatalogue)
     .filter(([, a]) => a.tasks.includes('generate'))

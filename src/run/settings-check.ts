@@ -9,6 +9,10 @@ export interface RunnerAbilities {
   readonly metrics?: (recipe: Recipe) => Promise<readonly ReportMetric[]>;
   /** Whether its students can be trained through adapters (`student.lora`). */
   readonly adapters?: boolean;
+  /** Whether its students can take chosen layers of a model (`student.layers`). */
+  readonly layers?: boolean;
+  /** Whether their vocabulary can be cut to the data (`student.trimVocabulary`). */
+  readonly trimVocabulary?: boolean;
   /** Whether its report has a table by slices (`evaluate.slices`). */
   readonly slices?: boolean;
   /** Whether its training rows go through steps (`data.steps`). */
@@ -33,6 +37,9 @@ export async function checkSettings(recipe: Recipe, runner: RunnerAbilities): Pr
   const unable = (at: string, what: string): DecantError =>
     new DecantError('recipe', `task ${recipe.task} has no ${what}`, { at, fix: 'remove the setting' });
   if (recipe.student.lora && !runner.adapters) throw unable('student.lora', 'training through adapters');
+  if (recipe.student.layers && !runner.layers) throw unable('student.layers', 'student of chosen layers');
+  if (recipe.student.trimVocabulary && !runner.trimVocabulary)
+    throw unable('student.trimVocabulary', 'vocabulary to cut: teacher and student share it');
   if (recipe.evaluate.slices.length > 0 && !runner.slices)
     throw unable('evaluate.slices', 'results by slice');
   if (recipe.data.steps.length > 0 && !runner.steps) throw unable('data.steps', 'steps over its rows');

@@ -50,6 +50,17 @@ export const oneOriginMessage = 'needs either architecture (made from scratch) o
 export const studentSection = z
   .strictObject({
     ...modelFields,
+    layers: z
+      .union([
+        z.strictObject({ every: z.int().positive().describe('k of every k-th layer, from the first on') }),
+        z.array(z.int().nonnegative()).min(1),
+      ])
+      .optional()
+      .describe('with from: take these layers of that model, {every: 2} or numbers from 0 such as [0, 2, 5]'),
+    trimVocabulary: z
+      .boolean()
+      .optional()
+      .describe('with from: keep only the tokens that the training rows use'),
     lora: z
       .strictObject({
         rank: z.int().positive().default(8).describe('inner width of the update'),
@@ -67,4 +78,7 @@ export const studentSection = z
       ),
   })
   .refine(oneOrigin, { message: oneOriginMessage })
+  .refine((s) => s.from !== undefined || (s.layers === undefined && !s.trimVocabulary), {
+    message: 'layers and trimVocabulary choose from an existing model: they need from',
+  })
   .describe('the small model');
