@@ -18,17 +18,20 @@ export interface OpenedTeacher {
   readonly writer: () => Promise<Writer | undefined>;
 }
 
-/** The recipe's teacher: with its weights, or behind an API for methods that learn from its texts or from none. */
+/** A teacher behind an API, or several of which some are: it writes before anything is known of the student. */
+export function remoteTeacher(ctx: RunContext, method: Method): OpenedTeacher | undefined {
+  if (!writesRemotely(ctx)) return undefined;
+  const topk = requireWriting(ctx, method);
+  return { teacher: undefined, writer: () => openRemoteWriter(ctx, { topk }) };
+}
+
+/** The recipe's teacher with its weights. */
 export async function openLanguageTeacher(
   ctx: RunContext,
   student: Reading,
   method: Method,
   streamed?: StreamedTexts,
 ): Promise<OpenedTeacher> {
-  if (writesRemotely(ctx)) {
-    const topk = requireWriting(ctx, method);
-    return { teacher: undefined, writer: () => openRemoteWriter(ctx, { topk }) };
-  }
   if (!ctx.recipe.teacher && method.needs.signals.length === 0)
     return { teacher: undefined, writer: async () => undefined };
   const teacher = await languageTeacher(ctx, student, method, streamed);

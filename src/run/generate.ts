@@ -20,7 +20,7 @@ import { measureWriters } from './generate-measure.ts';
 import { languageMetrics, writerComparisons, writerHeadline, writerSlices } from './generate-report.ts';
 import { sampleTexts } from './generate-samples.ts';
 import { bucketedRows } from './generate-teacher.ts';
-import { curatedBy, openLanguageTeacher } from './generate-writer.ts';
+import { curatedBy, openLanguageTeacher, remoteTeacher } from './generate-writer.ts';
 import { rowScorer, scoreRows } from './language-model.ts';
 import { addFileSizes, intervalOptions, reportOf, seedWarnings, unlabelledFacts } from './report-parts.ts';
 import { requireRowByRow } from './row-stream.ts';
@@ -45,8 +45,12 @@ export async function runGeneration(
       at: 'data.test',
       fix: 'give a test source, or a share of the training rows',
     });
+  const remote = remoteTeacher(given, method);
+  const written = remote && (await curatedBy(given, method, methodConfig, remote.writer));
   // rows that are yet to be written will look like those the teacher knows
-  const typical = rewritesRows(given, method) ? [...seen, ...(given.data.splits.teacher?.items ?? [])] : seen;
+  const typical =
+    written?.data.splits.train.items ??
+    (rewritesRows(given, method) ? [...seen, ...(given.data.splits.teacher?.items ?? [])] : seen);
   const tokenizer = await decoderTokenizer(studentSettings, typical, given.baseDir);
   const maxLength = studentSettings.maxLength ?? usualRowLength(tokenizer, typical);
   const built = await buildDecoder(studentSettings, {
@@ -59,8 +63,8 @@ export async function runGeneration(
   const rowsOf = (examples: readonly Example[]): TokenRows =>
     bucketedRows(examples, student, settings.buckets);
   const testRows = rowsOf(test);
-  const { teacher, writer } = await openLanguageTeacher(given, student, method, streamed);
-  const ctx = await curatedBy(given, method, methodConfig, writer);
+  const { teacher, writer } = remote ?? (await openLanguageTeacher(given, student, method, streamed));
+  const ctx = written ?? (await curatedBy(given, method, methodConfig, writer));
   const { data } = ctx;
   const shared = teacher?.shared ?? true;
   const from = { student, teacher, method, settings };

@@ -31,7 +31,7 @@ export function requireText(record: TextRecord, name: string, at: string): strin
     at: `${at}, ${record.file}:${record.line}`,
     seen: name,
     allowed: known.join(', '),
-    fix: 'columns of the source come along when data.keep lists them',
+    fix: 'columns of the source come along when data.keep lists them; figures are left by earlier steps, such as score by judge',
   });
 }
 
