@@ -12,7 +12,7 @@ import { drawModel, drawSamples, normalNoise, openSampler } from '../diffusion/d
 import { sampleSource } from '../diffusion/fit.ts';
 import { type PreferenceSettings, preferences } from './diffusion-preference.ts';
 import type { Budget } from './fit.ts';
-import { fitRounds, pointNetwork, ringPoints, ringSetting } from './ring.ts';
+import { fitRounds, pointNetwork, type RingRun, ringPoints, ringSetting } from './ring.ts';
 import { scoreDistilled } from './score-distillation.ts';
 import { type Criterion, defineReproduction, type Measured } from './types.ts';
 
