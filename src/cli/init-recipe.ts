@@ -111,7 +111,7 @@ method: dpo                            # or adpo; see decant methods`;
 }
 
 /** A commented recipe for three answers. Errors: `usage` for a teacher that is none of the kinds. */
-export function initRecipe({ task, data, teacher }: InitAnswers): string {
+export function initRecipe({ task, data, teacher }: InitAnswers, name = 'my-recipe'): string {
   const s = suggestions[task];
   const own = data.startsWith('builtin:') || data.startsWith('dataset:');
   const graph = task === 'node-classify';
@@ -129,6 +129,7 @@ export function initRecipe({ task, data, teacher }: InitAnswers): string {
   return `# yaml-language-server: $schema=./recipe.schema.json
 # A Decant recipe. "decant plan" checks it, "decant data" shows the rows; every key stands in docs/recipe.md.
 version: 1
+name: ${name}                        # the run goes to runs/${name}
 task: ${task}
 
 data:                                  # ${s.rows}

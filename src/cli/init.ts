@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { tasks } from '../data/roles.ts';
 import { parseReference } from '../data/sources/open.ts';
 import type { Task } from '../data/types.ts';
@@ -15,7 +15,7 @@ export async function writeInit(
   file: string,
   flags: { task?: string; data?: string; teacher?: string; force?: boolean; json?: boolean },
   io: Io,
-): Promise<{ file: string } & InitAnswers> {
+): Promise<{ file: string; found: boolean } & InitAnswers> {
   const path = resolve(io.cwd, file);
   if (existsSync(path) && !flags.force)
     throw new DecantError('usage', 'the file exists', {
@@ -42,10 +42,13 @@ export async function writeInit(
     });
   const answers =
     missing.length > 0 ? await (await import('./ask.ts')).askInit(given) : (given as InitAnswers);
-  parseReference(answers.data);
-  const text = initRecipe(answers);
+  const reference = parseReference(answers.data);
+  const stem = basename(file).replace(/\.ya?ml$/i, '');
+  const named = stem !== 'recipe' && /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(stem);
+  const text = initRecipe(answers, named ? stem : undefined);
   // What init writes must be valid; this fails in a test before it fails for a user.
   parseRecipe(text, { file });
   writeFileAtomic(path, text);
-  return { file, ...answers };
+  const found = reference.kind !== 'path' || existsSync(resolve(dirname(path), reference.name));
+  return { file, found, ...answers };
 }

@@ -1,3 +1,4 @@
+import { roles } from '../data/roles.ts';
 import { openReference } from '../data/sources/open.ts';
 import { type Example, isProblem, type RawRow } from '../data/types.ts';
 import type { ServedModel } from '../run/served-model.ts';
@@ -20,7 +21,8 @@ interface Flags {
   json?: boolean;
 }
 
-const USUAL_COLUMNS = ['text', 'question', 'body', 'message', 'query', 'sentence', 'prompt'];
+/** Names of columns that hold a text, as everywhere where data is read. */
+const USUAL_COLUMNS = ['text', 'prompt', ...roles.text.aliases];
 
 /** `decant predict`. One JSON object per line in the order of the inputs; with --json one array. */
 export async function predictCommand(
@@ -127,8 +129,8 @@ async function* readTexts(file: string, column: string | undefined, io: Io): Asy
   for await (const rows of usableRows(file, io))
     yield rows.map(({ file, line, values }) => {
       const names = Object.keys(values);
-      const name =
-        column ?? USUAL_COLUMNS.find((n) => names.includes(n)) ?? (names.length === 1 ? names[0] : undefined);
+      const usual = USUAL_COLUMNS.flatMap((u) => names.find((n) => n.toLowerCase() === u) ?? []);
+      const name = column ?? usual[0] ?? (names.length === 1 ? names[0] : undefined);
       if (name !== undefined && name in values) return String(values[name] ?? '');
       throw new DecantError('data', 'there is no such column', {
         at: `${file}:${line}`,

@@ -28,6 +28,10 @@ export function showData(report: DataReport, colour: Output['colour']): string {
   if (problems.length > 0)
     out.push('', colour.yellow('problems'), textTable(['kind', 'split', 'rows', 'done', 'first'], problems));
   if (report.classes) out.push('', classes(report));
+  for (const { name, like } of report.splits.train?.balance?.lookalikes ?? [])
+    out.push(
+      colour.yellow(`class ${JSON.stringify(name)} may be ${JSON.stringify(like)}, written in another way`),
+    );
   const train = report.splits.train;
   if (train?.words) out.push('', `words per row of train: ${summary(train.words)}`, bars(train.words));
   if (train?.input)

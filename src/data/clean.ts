@@ -47,7 +47,9 @@ export function withoutContradictions(
   split: string,
   remove: boolean,
   log: ProblemLog,
+  classes: readonly string[] = [],
 ): Example[] {
+  const named = ({ label }: Example): string => JSON.stringify(classes[label!] ?? label);
   const first = new Map<string, Example>();
   const clashing = new Map<string, Example>();
   for (const e of items) {
@@ -65,7 +67,7 @@ export function withoutContradictions(
       problem(
         'contradiction',
         e,
-        `class ${e.label} here, another class elsewhere (first seen at ${where(other)}, class ${other.label})`,
+        `class ${named(e)} here, another class elsewhere (first seen at ${where(other)}, class ${named(other)})`,
         split,
         !remove,
       ),

@@ -1,3 +1,4 @@
+import { editDistance } from '../util/suggest.ts';
 import type { Example } from './types.ts';
 
 /** Counts per power-of-two-like bucket; `edges[i]` is the largest length bucket `i` holds. */
@@ -88,8 +89,23 @@ export interface ClassBalance {
   imbalance: number;
   /** Classes without a single example. */
   absent: string[];
+  /** Rare classes whose names are almost those of others: written wrong, most likely. */
+  lookalikes: { name: string; like: string }[];
   /** exp(entropy) of the class shares: how many even classes would be as varied. */
   effectiveClasses: number;
+}
+
+/** Classes with hardly a row, beside another class with many whose name is almost the same. */
+function lookalikes(counts: readonly number[], classes: readonly string[]): ClassBalance['lookalikes'] {
+  const usual = counts.reduce((a, b) => a + b, 0) / Math.max(1, counts.length);
+  const common = classes.filter((_, i) => counts[i] >= usual);
+  return classes.flatMap((name, i) => {
+    if (counts[i] === 0 || counts[i] > usual / 20) return [];
+    const like =
+      common.find((c) => c.trim().toLowerCase() === name.trim().toLowerCase()) ??
+      common.find((c) => name.length > 3 && editDistance(c.toLowerCase(), name.toLowerCase()) === 1);
+    return like === undefined ? [] : [{ name, like }];
+  });
 }
 
 /** Class balance from counts per class [classes]. */
@@ -102,6 +118,7 @@ export function classBalance(counts: number[], unlabelled: number, classes: read
     unlabelled,
     imbalance: present.length > 0 ? Math.max(...present) / Math.min(...present) : 1,
     absent: classes.filter((_, i) => !counts[i]),
+    lookalikes: lookalikes(counts, classes),
     effectiveClasses: present.length > 0 ? Math.exp(entropy) : 0,
   };
 }

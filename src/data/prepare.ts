@@ -169,7 +169,7 @@ export async function prepareData(asked: DataSpec, options: PrepareOptions): Pro
   const parts = {} as Record<SplitName, Example[]>;
   for (const name of splitNames) if (raw[name]) parts[name] = withClasses(raw[name], classes, name, log);
 
-  cleanParts(parts, spec, log);
+  cleanParts(parts, spec, log, classes?.names);
   if (plan.opened.train.limit) parts.train = limited(parts.train, plan.opened.train.limit, spec.seed);
   for (const name of ['test', 'validation'] as const) {
     const share = plan.shares[name];
@@ -267,10 +267,15 @@ function withClasses(
   return out;
 }
 
-function cleanParts(parts: Record<SplitName, Example[]>, spec: DataSpec, log: ProblemLog): void {
+function cleanParts(
+  parts: Record<SplitName, Example[]>,
+  spec: DataSpec,
+  log: ProblemLog,
+  classes?: readonly string[],
+): void {
   for (const name of ['train', 'teacher', 'unlabeled'] as const) {
     if (!parts[name]) continue;
-    parts[name] = withoutContradictions(parts[name], name, spec.contradictions === 'remove', log);
+    parts[name] = withoutContradictions(parts[name], name, spec.contradictions === 'remove', log, classes);
     // A pool is only searched for near-duplicates when they are to go: it is large, and a report of them helps nobody.
     const near =
       name === 'unlabeled' && spec.duplicates.near.action === 'report' ? 'off' : spec.duplicates.near.action;
@@ -284,7 +289,7 @@ function cleanParts(parts: Record<SplitName, Example[]>, spec: DataSpec, log: Pr
   // Held-out splits stay as they are, so that figures compare with published ones; their flaws are only noted.
   for (const name of ['validation', 'test'] as const) {
     if (!parts[name]) continue;
-    withoutContradictions(parts[name], name, false, log);
+    withoutContradictions(parts[name], name, false, log, classes);
     withoutDuplicates(
       parts[name],
       name,

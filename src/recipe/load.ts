@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { mustExist } from '../data/sources/bytes.ts';
 import { DecantError } from '../util/errors.ts';
 import { type ParsedRecipe, type ParseOptions, parseRecipe } from './parse.ts';
-import type { Recipe } from './schema/recipe.ts';
+import { type Recipe, recipeSchema } from './schema/recipe.ts';
 
 export interface LoadedRecipe extends ParsedRecipe {
   /** As the user named it. */
@@ -36,6 +36,10 @@ export async function loadRecipe(
   return { ...parseRecipe(text, { ...options, file: shown }), file: shown, baseDir: dirname(resolve(file)) };
 }
 
-/** The resolved recipe as YAML: every default written out, in the order of the schema; reading it gives the same hash. */
-export const serializeRecipe = (recipe: Recipe, hash: string): string =>
-  `# Resolved recipe: every default is written out. Hash ${hash}\n${stringify(JSON.parse(JSON.stringify(recipe)), { lineWidth: 100 })}`;
+/** The resolved recipe as YAML: every default written out, in the order of the schema; reading it gives the same text and hash. */
+export function serializeRecipe(recipe: Recipe, hash: string): string {
+  const plain: unknown = JSON.parse(JSON.stringify(recipe));
+  // defaults that depend on the task came in last; parsing puts every key where the schema has it
+  const { data = plain } = recipeSchema.safeParse(plain);
+  return `# Resolved recipe: every default is written out. Hash ${hash}\n${stringify(data, { lineWidth: 100 })}`;
+}

@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { parseDocument } from 'yaml';
 import { DecantError } from '../util/errors.ts';
 import { writeFileAtomic } from '../util/node/atomic.ts';
-import { sha256 } from '../util/node/hash.ts';
+import { contentHash } from '../util/node/hash.ts';
 import { acquireLock, type FileLock } from '../util/node/lock.ts';
 
 /** Where everything of one run lies; the folder is the truth, all else only reads it. */
@@ -63,6 +64,10 @@ export interface OpenedRun {
   close(): void;
 }
 
+/** Whether two recipes say the same, in whatever order. */
+const sameRecipe = (a: string, b: string): boolean =>
+  contentHash(parseDocument(a).toJS()) === contentHash(parseDocument(b).toJS());
+
 /**
  * Takes a folder for a run: makes it, locks it, and writes the resolved recipe. A folder with another recipe, or
  * with files that are no run, is refused; one with the same recipe is resumed only with `resume`. A run that ended
@@ -88,7 +93,7 @@ export function openRun(path: string, recipe: string, options: { resume?: boolea
     resumed = known && !madeNothing(folder);
     if (resumed) {
       const before = readFileSync(folder.recipe, 'utf8');
-      if (sha256(before) !== sha256(recipe))
+      if (!sameRecipe(before, recipe))
         throw new DecantError('usage', 'the folder holds a run of another recipe', {
           at: folder.recipe,
           seen: firstDifference(before, recipe),

@@ -1,3 +1,4 @@
+import { tasks } from '../../data/roles.ts';
 import { type AddCommand, examples } from '../command.ts';
 import { createOutput } from '../io.ts';
 
@@ -15,8 +16,8 @@ export const addInit: AddCommand = (program, io) =>
     .command('init')
     .description('write a commented recipe, after three questions (or three flags)')
     .argument('[file]', 'the recipe to write', 'recipe.yaml')
-    .option('-t, --task <task>', 'what the student is to do')
-    .option('-d, --data <source>', 'where the data is')
+    .option('-t, --task <task>', `what the student is to do: ${tasks.join(', ')}`)
+    .option('-d, --data <source>', 'a file or folder, dataset:NAME, builtin:NAME or hub:OWNER/NAME')
     .option('-T, --teacher <teacher>', 'trained, none, folder:PATH, onnx:FILE, hub:OWNER/NAME or api:MODEL')
     .option('-f, --force', 'replace the file when it exists')
     .addHelpText(
@@ -31,5 +32,12 @@ export const addInit: AddCommand = (program, io) =>
       const { writeInit } = await import('../init.ts');
       const out = createOutput(io, flags);
       const written = await writeInit(file, flags, io);
-      out.result(written, () => `wrote ${written.file}\nnext: decant plan ${written.file}`);
+      if (!written.found) out.note(`note: there is nothing at ${written.data} yet`);
+      out.result(written, () =>
+        [
+          `wrote ${written.file}`,
+          `next: decant plan ${written.file}`,
+          'for completion in editors: decant schema -o recipe.schema.json',
+        ].join('\n'),
+      );
     });
