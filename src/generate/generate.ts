@@ -160,7 +160,7 @@ async function continueRows(
   for (let length = 1; length <= options.maxTokens; length++) {
     const tokens = open.map((row, i) => {
       const at = length === 1 ? source[i] : i;
-      return advance(row, logits.slice(at * first.vocab, (at + 1) * first.vocab), options);
+      return advance(row, logits.subarray(at * first.vocab, (at + 1) * first.vocab), options);
     });
     const full = (row: Row): boolean =>
       session.contextLength !== undefined && row.context.length + row.ids.length > session.contextLength;
@@ -178,9 +178,9 @@ async function continueRows(
   }
 }
 
-/** Chooses the row's next token and notes what ends it. */
-function advance(row: Row, logits: Float32Array, options: GenerateOptions): number {
-  const raw = logits.slice();
+/** Chooses the row's next token and notes what ends it. `raw` are the model's logits, which stay as they are. */
+function advance(row: Row, raw: Float32Array, options: GenerateOptions): number {
+  const logits = raw.slice();
   penalize(logits, row, options);
   const eos = options.eos ?? [];
   if (row.state) {
