@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { openServedModel, type ServedModel } from '../run/served-model.ts';
 import { DecantError } from '../util/errors.ts';
+import { didYouMean } from '../util/suggest.ts';
 import type { Io } from './io.ts';
 
 const DTYPES = ['fp32', 'q8', 'q4'] as const;
@@ -21,6 +22,17 @@ export function dtypeOf(dtype: string | undefined): Dtype {
   });
 }
 
+/** `did you mean "runs/first"?` among the folders beside. */
+function nearby(path: string): string | undefined {
+  const beside = dirname(path);
+  if (!existsSync(beside)) return undefined;
+  const folders = readdirSync(beside, { withFileTypes: true }).filter((e) => e.isDirectory());
+  return didYouMean(
+    basename(path),
+    folders.map((e) => e.name),
+  );
+}
+
 /** Opens the folder that a command names: a classifier, a language model or an embedder, as its config says. */
 export async function openFolder(
   folder: string,
@@ -29,5 +41,11 @@ export async function openFolder(
 ): Promise<ServedModel & { path: string; dtype: Dtype }> {
   const path = resolve(io.cwd, folder);
   const dtype = dtypeOf(flags.dtype);
+  if (!existsSync(path))
+    throw new DecantError('usage', 'there is no such folder', {
+      at: path,
+      allowed: 'the folder of a run, or a model folder',
+      fix: nearby(path),
+    });
   return { ...(await openServedModel(modelFolderOf(path), { dtype })), path, dtype };
 }
