@@ -31,7 +31,7 @@ export async function labelCommand(source: string, flags: LabelFlags, io: Io): P
     flags.out ?? join('labels', flags.teacher.replace(/[^A-Za-z0-9._-]+/g, '-')),
   );
   const file = (path: string | undefined): string | undefined => path && resolve(io.cwd, path);
-  const interrupt = listenForInterrupt();
+  const interrupt = listenForInterrupt({ finishing: 'Waiting for the answers under way' });
   const progress = createProgress(output.json ? { mode: 'silent' } : {});
   const task =
     flags.estimate || flags.writeBatch

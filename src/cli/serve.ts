@@ -39,7 +39,8 @@ export async function serveCommand(folder: string, flags: ServeFlags, io: Io): P
       `${model.name} (${model.kind}) on ${server.url}\n${[...routes, 'GET /v1/models', 'GET /health', 'GET /metrics'].join(', ')}\nctrl-C stops it`,
   );
   const interrupt = listenForInterrupt({
-    say: (m) => io.stderr.write(`${m.replace(/^Stopping.*?;/, 'Finishing the requests in progress;')}\n`),
+    say: (m) => io.stderr.write(`${m}\n`),
+    finishing: 'Finishing the requests in progress',
   });
   await new Promise<void>((done) => interrupt.signal.addEventListener('abort', () => done(), { once: true }));
   await server.close();

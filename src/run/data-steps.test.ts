@@ -138,6 +138,43 @@ it('trains on what a teacher behind an API writes, with no weights of it', async
   }
 });
 
+it('lets several teachers write: each for its rows, or all and the majority counts', async () => {
+  const servers = [await startServer(), await startServer()];
+  const member = (i: number, more: object = {}) => ({
+    kind: 'api',
+    baseURL: servers[i].baseURL,
+    model: `tiny-${i}`,
+    ...more,
+  });
+  const several = (members: object[], by?: string) => ({ kind: 'several', members, ...(by ? { by } : {}) });
+  const write = { step: 'write', temperature: 0, maxTokens: 8 };
+  const writers = (name: string): string[] =>
+    lines<TextRecord>(name, 'curated-rows.jsonl').map((r) => r.trail![0].by!);
+  try {
+    const vote = { step: 'vote', answer: 'whole', keep: 1 };
+    const all = recipe({ teacher: several([member(0), member(1)]) }, { steps: [write, vote] });
+    const { report } = await go('ensemble', all);
+    const [wrote, voted] = report.data.steps!;
+    // the servers agree on everything: of equal answers to a prompt one stays
+    const asked = new Set(lines<TextRecord>('ensemble', 'curated-rows.jsonl').map((r) => r.prompt));
+    expect([wrote.after, voted.after]).toEqual([2 * wrote.before, asked.size]);
+    for (const i of [1, 2])
+      expect(readFileSync(join(work, 'ensemble', `ledger-${i}.jsonl`), 'utf8')).toMatch(/"t":"paid"/);
+    const small = ['0', '1', '2', '3'];
+    const byDomain = several([member(0, { for: small }), member(1)], 'sum');
+    await go('domains', recipe({ teacher: byDomain }, { steps: [write] }));
+    const rows = lines<TextRecord>('domains', 'curated-rows.jsonl');
+    const of = (r: TextRecord): boolean => small.includes(r.meta!.sum);
+    expect(new Set(writers('domains')).size).toBe(2);
+    const first = rows.find(of)!.trail![0].by;
+    for (const r of rows) expect(r.trail![0].by === first).toBe(of(r));
+    const weighted = recipe({ teacher: several([member(0, { weight: 2 }), member(1)]) }, { steps: [write] });
+    await expect(go('weights', weighted)).rejects.toThrow(/no weights/);
+  } finally {
+    for (const s of servers) await s.close();
+  }
+});
+
 it('refuses what cannot work, before anything is trained', async () => {
   await expect(go('bad', recipe({}, { steps: [{ step: 'wrte' }] }))).rejects.toThrow(/steps/);
   await expect(go('bad', recipe({}, { steps: [{ step: 'length', min: 1, maximum: 2 }] }))).rejects.toThrow(

@@ -16,7 +16,12 @@ export interface Interrupt {
  * says so; the second ends the process at once with code 130: the run folder survives that too.
  */
 export function listenForInterrupt(
-  options: { say?: (message: string) => void; exit?: (code: number) => void } = {},
+  options: {
+    say?: (message: string) => void;
+    exit?: (code: number) => void;
+    /** What is finished first; default: the step, and a checkpoint. */
+    finishing?: string;
+  } = {},
 ): Interrupt {
   const { say = (m) => process.stderr.write(`${m}\n`), exit = (code) => process.exit(code) } = options;
   const controller = new AbortController();
@@ -26,7 +31,8 @@ export function listenForInterrupt(
       return;
     }
     controller.abort(interrupted());
-    say('Stopping after this step and writing a checkpoint; press ctrl-C again to end at once.');
+    const { finishing = 'Stopping after this step and writing a checkpoint' } = options;
+    say(`${finishing}; press ctrl-C again to end at once.`);
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);

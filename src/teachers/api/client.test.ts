@@ -91,6 +91,28 @@ describe('the client', () => {
     expect(everything(folder)).not.toContain(KEY);
   });
 
+  it('gives up on a teacher that never answers what it is asked, and not on one that sometimes does', async () => {
+    await start();
+    const { client, close } = await session(folder, server.baseURL);
+    // answers are red or blue
+    const named = (i: number, wanted: RegExp) => ({
+      ...hello(`question ${i}`),
+      read: (json: unknown) => {
+        const [{ message }] = (json as { choices: { message: { content: string } }[] }).choices;
+        return wanted.test(message.content) ? message.content : { unusable: 'not of the list' };
+      },
+    });
+    for (let i = 0; i < 60; i++) await client.ask(named(i, /red/));
+    let failed: Error | undefined;
+    let n = 0;
+    while (!failed && n < 40) await client.ask(named(100 + n++, /green/)).catch((e) => (failed = e));
+    expect(n).toBeLessThanOrEqual(20);
+    expect(failed!.message).toMatch(
+      /in a row can be used: not of the list[\s\S]*(red|blue)[\s\S]*teacher.prompt/,
+    );
+    await close();
+  });
+
   it('gives up on an endpoint that is gone', async () => {
     await start();
     const { baseURL } = server;

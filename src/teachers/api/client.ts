@@ -60,6 +60,8 @@ const OVERLOADED = new Set([429, 503, 529]);
 
 /** Questions in a row that may stay without an answer before the endpoint counts as gone. */
 const GIVE_UP = 5;
+/** Questions in a row whose answers may be unusable, each after its repairs, before more of them would be money for nothing. */
+const MISUNDERSTOOD = 20;
 
 /**
  * Client of an OpenAI-compatible endpoint that asks nothing twice: questions are hashed, whole answers are journalled
@@ -77,6 +79,7 @@ export function createApiClient(options: ClientOptions): ApiClient {
   const flying = new Map<string, Promise<Whole>>();
   let fatal: DecantError | undefined;
   let unanswered = 0;
+  let unusable = 0;
 
   /** What a question is stored under; asked anew after an unusable answer, it is another question. */
   const keyOf = (q: Question<unknown>, repair = 0): Uint8Array =>
@@ -222,7 +225,7 @@ export function createApiClient(options: ClientOptions): ApiClient {
     model,
     pace,
     async ask<T>(q: Question<T>): Promise<Answer<T>> {
-      let problem = '';
+      let [problem, last] = ['', ''];
       for (let repair = 0; repair <= repairs; repair++) {
         const key = keyOf(q, repair);
         const hex = keyToHex(key);
@@ -246,9 +249,19 @@ export function createApiClient(options: ClientOptions): ApiClient {
           }
         }
         const value = q.read(whole.json);
-        if (!isUnusable(value)) return { ok: true, value, raw: whole.text, key: hex, fromStore };
+        if (!isUnusable(value)) {
+          unusable = 0;
+          return { ok: true, value, raw: whole.text, key: hex, fromStore };
+        }
         problem = value.unusable;
+        last = writtenIn(whole);
       }
+      if (++unusable >= MISUNDERSTOOD)
+        throw stop(`no answer to ${unusable} questions in a row can be used: ${problem}`, {
+          at: `${endpoint.baseURL}/${q.path}`,
+          seen: excerpt(last),
+          fix: 'tell the teacher more clearly what to answer (teacher.prompt), or take another model',
+        });
       return {
         ok: false,
         problem: `unusable answers, ${repairs + 1} times; the last: ${problem}`,
@@ -280,6 +293,14 @@ class NoAnswer extends Error {
     super(problem);
     this.refused = refused;
   }
+}
+
+/** The text of an answer, for a message; the body where there is none. */
+function writtenIn({ text, json }: Whole): string {
+  const [choice] =
+    (json as { choices?: { message?: { content?: unknown }; text?: unknown }[] }).choices ?? [];
+  const written = choice?.message?.content ?? choice?.text;
+  return typeof written === 'string' ? written : text;
 }
 
 const orThrow = (got: Whole | { problem: string; refused: boolean }): Whole => {
