@@ -9,6 +9,7 @@ import {
   kernelRanks,
   softLabelDpo,
   softTargets,
+  standardizedScores,
 } from './anchored.ts';
 import { dpo } from './preference.ts';
 import { evaluate64, f64 } from './testing/evaluate.ts';
@@ -112,6 +113,20 @@ describe('anchored losses', () => {
       [],
     );
     expect([...one.value].map((v) => +v.toFixed(12))).toEqual([1, 0, 0, 0.7, 0.3, 0]);
+  });
+
+  it('standardized scores are 0 in a list of equal scores, even where their mean is rounded', () => {
+    const of = (list: number[], there: number[]): number[] => [
+      ...evaluate64((x, m) => standardizedScores(x, { present: m, eps: 0 }), [f64([list]), f64([there])])
+        .value,
+    ];
+    expect(of([0.1, 0.1, 0.1, 9], [1, 1, 1, 0])).toEqual([0, 0, 0, 0]);
+    expect(of([0, 7, 2, 0], [1, 0, 1, 0]).map((x) => x * Math.SQRT2)).toEqual([
+      expect.closeTo(-1, 12),
+      0,
+      expect.closeTo(1, 12),
+      0,
+    ]);
   });
 
   it('kernel ranks keep the order, tame outliers and ignore absent scores', () => {

@@ -27,7 +27,7 @@ import {
   Tensor,
   where,
 } from '../graph/index.ts';
-import { asBool, asWeights, safeDiv, safeSqrt } from './numerics.ts';
+import { asBool, asWeights, centred, safeDiv, safeSqrt } from './numerics.ts';
 import { grpoAdvantages } from './policy.ts';
 
 /**
@@ -159,11 +159,10 @@ export function standardizedScores(
 ): Tensor {
   if (!present) return grpoAdvantages(scores, { eps });
   const there = asBool(present);
-  const s = where(there, stopGradient(scores), 0);
-  const n = sum(asWeights(there, s), 1, true);
-  const centred = where(there, sub(s, safeDiv(sum(s, 1, true), n)), 0);
-  const deviation = safeSqrt(div(sum(mul(centred, centred), 1, true), maximum(sub(n, 1), 1)));
-  return stopGradient(safeDiv(centred, add(deviation, eps)));
+  const lead = centred(stopGradient(scores), 1, there);
+  const n = sum(asWeights(there, lead), 1, true);
+  const deviation = safeSqrt(div(sum(mul(lead, lead), 1, true), maximum(sub(n, 1), 1)));
+  return stopGradient(safeDiv(lead, add(deviation, eps)));
 }
 
 /**

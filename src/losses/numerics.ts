@@ -11,6 +11,7 @@ import {
   log1p,
   max,
   maximum,
+  mean,
   mul,
   neg,
   notEqual,
@@ -95,6 +96,22 @@ export function safeSqrt(x: Tensor): Tensor {
 export function safeDiv(a: Tensor, b: Tensor, otherwise = 0): Tensor {
   const some = notEqual(b, 0);
   return where(some, div(a, where(some, b, 1)), otherwise);
+}
+
+/**
+ * x less its mean along an axis, exactly 0 where all of it is equal: the largest entry is taken off first, since a sum of
+ * equal numbers is rounded. `there` marks the entries that exist; the others give 0.
+ */
+export function centred(x: Tensor, axis: number, there?: Tensor): Tensor {
+  const kept = (y: Tensor): Tensor => (there ? where(there, y, 0) : y);
+  const top = max(there ? where(there, x, Number.NEGATIVE_INFINITY) : x, axis, true);
+  const near = kept(sub(x, stopGradient(top)));
+  return kept(
+    sub(
+      near,
+      there ? safeDiv(sum(near, axis, true), sum(asWeights(there, x), axis, true)) : mean(near, axis, true),
+    ),
+  );
 }
 
 /** Euclidean norm along an axis, kept as 1; gradient 0 at the origin. */

@@ -86,6 +86,10 @@ describe('policy objectives', () => {
     const g = evaluate64((x) => grpoAdvantages(x, { eps: 0 }), [r]).value;
     expect(g.subarray(0, 3).reduce((u, v) => u + v * v, 0)).toBeCloseTo(2, 12);
     expect([...g.subarray(3)]).toEqual([0, 0, 0]);
+    // 0.1 + 0.1 + 0.1 is not 3 × 0.1 in floats: a group of equal rewards must not come apart by that
+    expect([...evaluate64((x) => grpoAdvantages(x, { eps: 0 }), [f64([[0.1, 0.1, 0.1]])]).value]).toEqual([
+      0, 0, 0,
+    ]);
     expect(
       distance(evaluate64((x) => grpoAdvantages(x, { scale: false }), [r]).value, [-2, -1, 3, 0, 0, 0]),
     ).toBeLessThan(1e-12);

@@ -24,7 +24,7 @@ import {
   variance,
   where,
 } from '../graph/index.ts';
-import { asBool, asWeights, maskRows, safeDiv, safeSqrt } from './numerics.ts';
+import { asBool, asWeights, centred, maskRows, safeDiv, safeSqrt } from './numerics.ts';
 
 /**
  * Objectives of methods that optimise a reward. Losses are to be minimised, per token `[batch, seq]` or per sequence
@@ -112,11 +112,11 @@ export function grpoAdvantages(
   { eps = 1e-4, scale = true }: { eps?: number; scale?: boolean } = {},
 ): Tensor {
   const r = stopGradient(rewards);
-  const centred = sub(r, mean(r, 1, true));
-  if (!scale) return centred;
+  const lead = centred(r, 1);
+  if (!scale) return lead;
   const n = countTensor(r.shape, [1], r.dtype);
-  const deviation = safeSqrt(div(sum(mul(centred, centred), 1, true), maximum(sub(n, 1), 1)));
-  return safeDiv(centred, add(deviation, eps));
+  const deviation = safeSqrt(div(sum(mul(lead, lead), 1, true), maximum(sub(n, 1), 1)));
+  return safeDiv(lead, add(deviation, eps));
 }
 
 /**
