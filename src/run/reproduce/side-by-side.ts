@@ -45,7 +45,7 @@ export interface Problem {
   readonly student: Training;
 }
 
-export const FEATURES = column.input('features');
+const FEATURES = column.input('features');
 
 /** Columns of a classifier: features `[rows, width]` and class ids. */
 export const featureRows = (rows: readonly { features: readonly number[]; label: number }[]): Columns => ({
