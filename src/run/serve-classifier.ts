@@ -7,7 +7,10 @@ import { createRng } from '../util/rng.ts';
 import type { Predictor } from './predict.ts';
 import { read, type ServeEnv } from './serve.ts';
 
-const texts = z.union([z.string(), z.array(z.string()).min(1).max(2048)]);
+/** What is to be classified or embedded. */
+export const texts = z.union([z.string(), z.array(z.string()).min(1).max(2048)], {
+  error: 'must be a text, or a list of 1 to 2,048 texts',
+});
 const classifyBody = z.strictObject({ input: texts, top_k: z.int().positive().max(1000).optional() });
 const content = z.union([z.string(), z.array(z.object({ type: z.literal('text'), text: z.string() }))]);
 const format = z.discriminatedUnion('type', [

@@ -7,7 +7,7 @@ import { bodyLimit } from 'hono/body-limit';
 import PQueue from 'p-queue';
 import { z } from 'zod';
 import { DecantError, isDecantError } from '../util/errors.ts';
-import { classifierRoutes } from './serve-classifier.ts';
+import { classifierRoutes, texts } from './serve-classifier.ts';
 import { languageRoutes } from './serve-language.ts';
 import { createMetrics } from './serve-metrics.ts';
 import type { ServedModel } from './served-model.ts';
@@ -38,7 +38,6 @@ export interface ServeEnv {
   Variables: { streaming?: Promise<unknown> };
 }
 
-const texts = z.union([z.string(), z.array(z.string()).min(1).max(2048)]);
 const embeddingsBody = z.object({
   input: texts,
   model: z.string().optional(),
