@@ -84,6 +84,7 @@ export async function probe(
       schema = mode;
       break;
     }
+    if (!answer.refused) throw gone(client, answer.problem);
     problems.push(answer.problem);
   }
   let topk = 0;
@@ -112,6 +113,13 @@ export async function probe(
     seen: problems.at(-1),
   });
 }
+
+const gone = ({ model }: ApiClient, problem: string): DecantError =>
+  new DecantError('teacher', 'the endpoint does not answer', {
+    at: model,
+    seen: problem,
+    fix: 'check teacher.baseURL and that the server runs; the same command later goes on where it stopped',
+  });
 
 /** Width of the endpoint's embeddings, or undefined where it gives none. */
 export async function probeEmbeddings(client: ApiClient): Promise<number | undefined> {
