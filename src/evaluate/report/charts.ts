@@ -240,10 +240,16 @@ export async function tradeChart(
   const scale = metric.format === 'percent' ? 100 : 1;
   const arms = data.arms.filter((a) => a.values[data.metric] && cost(a));
   if (arms.length < 2) return '';
+  const costs = arms.map((a) => cost(a)!);
+  const [least, most] = [Math.min(...costs), Math.max(...costs)];
+  // names of dots on the right stand to their left, so that all charts need the same room
+  const onTheRight = (c: number): boolean =>
+    most > least && Math.log(c / least) > 0.55 * Math.log(most / least);
   const values: Values = arms.map((a) => ({
     arm: a.id,
     name: a.name,
     cost: cost(a),
+    right: onTheRight(cost(a)!),
     mean: a.values[data.metric].mean * scale,
     low: (a.values[data.metric].low ?? a.values[data.metric].mean) * scale,
     high: (a.values[data.metric].high ?? a.values[data.metric].mean) * scale,
@@ -252,14 +258,12 @@ export async function tradeChart(
   const bottom = Math.min(...measured.map((v) => (v.low ?? v.mean) * scale));
   const top = Math.max(...measured.map((v) => (v.high ?? v.mean) * scale));
   const margin = 0.08 * (top - bottom || 1);
-  const costs = values.map((v) => v.cost as number);
-  const [least, most] = [Math.min(...costs), Math.max(...costs)];
   const room = Math.max(1.6, (most / least) ** 0.16); // for the names beside the dots
   const ticks = logTicks(least / room, most * room);
   const x = {
     field: 'cost',
     type: 'quantitative',
-    scale: { type: 'log', domain: [least / room, most * room ** 2.2], nice: false },
+    scale: { type: 'log', domain: [least / room, most * room ** (most > least ? 1 : 2.2)], nice: false },
     axis: { title, values: ticks, labelExpr: labels(ticks, format), grid: false },
   };
   const y = {
@@ -281,10 +285,17 @@ export async function tradeChart(
           mark: { type: 'point', filled: true, size: 90, opacity: 1 },
           encoding: { x, y: { ...y, field: 'mean' }, color: colour(arms) },
         },
-        {
-          mark: { type: 'text', align: 'left', dx: 9, fontSize: 11, color: 'var(--ink)' },
+        ...[true, false].map((right) => ({
+          transform: [{ filter: `datum.right === ${right}` }],
+          mark: {
+            type: 'text',
+            align: right ? 'right' : 'left',
+            dx: right ? -9 : 9,
+            fontSize: 11,
+            color: 'var(--ink)',
+          },
           encoding: { x, y: { ...y, field: 'mean' }, text: { field: 'name' } },
-        },
+        })),
       ],
     },
     `${metric.label} against ${title}`,
