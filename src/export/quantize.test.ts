@@ -119,6 +119,27 @@ describe('quantizeOnnx', () => {
     }
   });
 
+  it('keeps an output layer that is small against the rest, and no product before a residual sum', () => {
+    const model = (residual: boolean): Uint8Array =>
+      exportOnnx({
+        params: { ...params, head: normal('head', [D, D]), 'head.bias': normal('head.bias', [D]) },
+        inputs: { x: spec([sym('batch'), D]) },
+        forward: (p: P, { x }: Record<string, Tensor>) => {
+          const hidden = gelu(linear(x, p['up.weight'], p['up.bias'], { transW: true }));
+          const y = linear(hidden, p['down.weight'], p['down.bias'], { transW: true });
+          const logits = linear(gelu(y), p.head, p['head.bias']);
+          return { logits: residual ? add(y, logits) : logits };
+        },
+      });
+    const kept = (bytes: Uint8Array, keepOutputLayer: number): string[] => {
+      const quantized = quantizeOnnx(bytes, { scheme: 'int8', keepOutputLayer });
+      return quantized.report.kept.map((k) => `${k.name}: ${k.why}`);
+    };
+    expect(kept(model(false), 0.2)).toEqual(['head: output layer']);
+    expect(kept(model(false), 0.05)).toEqual([]);
+    expect(kept(model(true), 0.2)).toEqual([]);
+  });
+
   it('quantizes an activation once for the products that share it, and a tied table once', () => {
     const { bytes, report } = quantizeOnnx(original, { scheme: 'int8' });
     expect(count(bytes, 'MatMulInteger')).toBe(7);

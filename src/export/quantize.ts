@@ -25,6 +25,11 @@ export interface QuantizeOptions {
   scheme: 'int8' | 'int4';
   /** Tables that Gather reads by row; default int8 (one scale per row). */
   embeddings?: 'int8' | 'float16' | 'float32';
+  /**
+   * A product that gives an output, such as logits, stays float32 if it holds at most this share of the weights: its
+   * errors go straight into the answer. Default 0: quantized like the others.
+   */
+  keepOutputLayer?: number;
   /** Layers that stay as they are, by name of the node or of its weight (substring or pattern). */
   exclude?: readonly (string | RegExp)[];
   /** Weights of fewer elements stay; default 256. */
@@ -86,6 +91,10 @@ class Quantizer {
   private readonly builder = new GraphBuilder(true);
   private readonly weights: Map<string, TensorProto>;
   private readonly makers: Map<string, NodeProto>;
+  /** Values of products that give the graph's outputs. */
+  private readonly last: ReadonlySet<string>;
+  /** Most elements of such a product's weight that stay float32. */
+  private readonly outputLimit: number;
   private readonly activations = new Map<string, string[]>();
   private readonly made = new Map<string, string[]>();
   private readonly report: QuantizeReport = { quantized: [], kept: [] };
@@ -95,6 +104,9 @@ class Quantizer {
     this.options = options;
     this.weights = new Map(graph.initializer.map((t) => [t.name, t]));
     this.makers = new Map(graph.node.flatMap((n) => n.output.map((o) => [o, n] as const)));
+    this.last = lastProducts(graph, this.makers);
+    const elements = graph.initializer.map((i) => i.dims.reduce((n, d) => n * Number(d), 1));
+    this.outputLimit = (options.keepOutputLayer ?? 0) * elements.reduce((a, b) => a + b, 0);
     // a node keeps the name it was made with when its output is renamed: neither may come twice
     const nodes = graph.node.flatMap((n) => n.name || []);
     const inputs = graph.input.map((i) => i.name);
@@ -171,6 +183,7 @@ class Quantizer {
     const matches = (p: string | RegExp): boolean =>
       [nodeLabel(node), weight].some((name) => (typeof p === 'string' ? name.includes(p) : p.test(name)));
     if (this.options.exclude?.some(matches)) return keep('excluded');
+    if (this.last.has(node.output[0]) && shape[0] * shape[1] <= this.outputLimit) return keep('output layer');
     if (shape[0] * shape[1] < (this.options.minElements ?? 256)) return keep('small');
     if (node.opType === 'Gather' && this.options.embeddings === 'float32')
       return keep('embeddings stay float32');
@@ -293,6 +306,23 @@ class Quantizer {
     }
     return names;
   }
+}
+
+/** Values of the products that become outputs by nothing more than a bias or a change of shape. */
+function lastProducts(graph: GraphProto, makers: ReadonlyMap<string, NodeProto>): Set<string> {
+  const found = new Set<string>();
+  for (const output of graph.output) {
+    let name: string | undefined = output.name;
+    let maker = makers.get(name);
+    while (maker && ['Add', 'Identity', 'Reshape', 'Squeeze'].includes(maker.opType)) {
+      const made: string[] = maker.input.filter((i) => makers.has(i));
+      // a sum of two values is no bias
+      name = maker.opType !== 'Add' || made.length === 1 ? made[0] : undefined;
+      maker = name === undefined ? undefined : makers.get(name);
+    }
+    if (name !== undefined && maker && ['MatMul', 'Gemm'].includes(maker.opType)) found.add(name);
+  }
+  return found;
 }
 
 function usedNames(nodes: readonly NodeProto[]): Set<string> {

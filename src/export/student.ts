@@ -91,7 +91,8 @@ export async function exportStudent(target: Folder, student: StudentExport): Pro
   };
   if (student.formats.includes('fp32')) put(onnxPath('fp32'), fp32);
   // transformers.js asks for model_quantized.onnx by default in the browser (its dtype q8)
-  if (student.formats.includes('int8')) put(onnxPath('q8'), quantizeOnnx(fp32, { scheme: 'int8' }).bytes);
+  if (student.formats.includes('int8'))
+    put(onnxPath('q8'), quantizeOnnx(fp32, { scheme: 'int8', keepOutputLayer: 0.1 }).bytes);
   if (student.preprocessorConfig) {
     files.set('preprocessor_config.json', [new TextEncoder().encode(jsonText(student.preprocessorConfig))]);
   }
