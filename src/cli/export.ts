@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { loadRecipe } from '../recipe/load.ts';
 import { exportAgain } from '../run/export-again.ts';
+import { PARITY_ROWS } from '../run/parity.ts';
 import { DecantError } from '../util/errors.ts';
 import { testRowsOfRun } from './eval.ts';
 import { createOutput, type Io, textTable } from './io.ts';
@@ -40,7 +41,7 @@ export async function exportCommand(run: string, flags: Flags, io: Io): Promise<
       fix: 'give the folder that "decant run" printed',
     });
   const { recipe } = await loadRecipe(join(path, 'recipe.yaml'));
-  const data = await testRowsOfRun(path, io);
+  const { data } = await testRowsOfRun(path, io);
   const name = [flags.arm, ...(flags.seed === undefined ? [] : [flags.seed]), ...formats].join('-');
   const out = flags.out ? resolve(io.cwd, flags.out) : join(path, 'exports', name);
   const result = await exportAgain(path, {
@@ -51,7 +52,7 @@ export async function exportCommand(run: string, flags: Flags, io: Io): Promise<
     lora: recipe.student.lora,
     tolerance: recipe.export.tolerance,
     out,
-    sample: (data.splits.test?.items ?? []).slice(0, 64),
+    sample: (data.splits.test?.items ?? []).slice(0, PARITY_ROWS),
   });
   output.result({ out, ...result }, () =>
     [

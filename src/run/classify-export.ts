@@ -5,7 +5,7 @@ import { diskFolder } from '../util/node/disk-folder.ts';
 import type { BuiltModel } from './build.ts';
 import type { TrainedStudent } from './classify.ts';
 import type { RunContext } from './context.ts';
-import { checkParity, type ParityResult } from './parity.ts';
+import { checkParity, PARITY_ROWS, type ParityResult } from './parity.ts';
 
 /** Writes the first seed's student (the seed rule is fixed before the run: never the best one) and checks the files. */
 export async function exportBest(
@@ -25,7 +25,7 @@ export async function exportBest(
     labels: classes,
     ...inputFiles(built),
   });
-  const sample = built.encode(test.slice(0, 64));
+  const sample = built.encode(test.slice(0, PARITY_ROWS));
   const own = {
     data: (student.logits.data as Float32Array).slice(0, sample.size * classes.length),
     rows: sample.size,

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { castArray, type NDArray } from '../graph/index.ts';
 import type { AnyModel } from '../nn/model.ts';
+import { chunk } from '../train/batches.ts';
 import type { Encoded } from '../train/encoded.ts';
 import { DecantError } from '../util/errors.ts';
 
@@ -22,27 +23,36 @@ interface OwnLogits {
 
 const FILES = { fp32: 'onnx/model.onnx', int8: 'onnx/model_quantized.onnx' } as const;
 
+/** How many rows of the test set the exported files are compared on, and how many of them run together. */
+export const PARITY_ROWS = 512;
+const BATCH = 32;
+
 /** Runs an ONNX file as other programs would: int64 ids in, one output (logits) out. */
-export async function runOnnxFile(
+export const runOnnxFile = async (
   path: string,
   inputs: Readonly<Record<string, NDArray>>,
   output = 'logits',
-): Promise<Float32Array> {
+): Promise<Float32Array> => (await runOnnxBatches(path, [inputs], output))[0];
+
+async function runOnnxBatches(
+  path: string,
+  batches: readonly Readonly<Record<string, NDArray>>[],
+  output: string,
+): Promise<Float32Array[]> {
   const ort = await import('onnxruntime-node');
   const session = await ort.InferenceSession.create(await readFile(path), { logSeverityLevel: 3 });
-  const feeds = Object.fromEntries(
-    session.inputNames.map((name) => {
-      const given = inputs[name];
-      const a = given === undefined ? undefined : given.dtype === 'int32' ? castArray(given, 'int64') : given;
-      if (!a) {
-        const like = inputs.input_ids;
-        return [name, new ort.Tensor('int64', new BigInt64Array(like.data.length), [...like.shape])];
-      }
-      return [name, new ort.Tensor(a.dtype as 'int64', a.data as BigInt64Array, [...a.shape])];
-    }),
-  );
-  const result = await session.run(feeds);
-  const out = (result[output].data as Float32Array).slice();
+  const feed = (name: string, inputs: Readonly<Record<string, NDArray>>) => {
+    const given = inputs[name];
+    const a = given?.dtype === 'int32' ? castArray(given, 'int64') : given;
+    if (a) return new ort.Tensor(a.dtype as 'int64', a.data as BigInt64Array, [...a.shape]);
+    const like = inputs.input_ids;
+    return new ort.Tensor('int64', new BigInt64Array(like.data.length), [...like.shape]);
+  };
+  const out: Float32Array[] = [];
+  for (const inputs of batches) {
+    const feeds = Object.fromEntries(session.inputNames.map((name) => [name, feed(name, inputs)]));
+    out.push(((await session.run(feeds))[output].data as Float32Array).slice());
+  }
   await session.release();
   return out;
 }
@@ -58,15 +68,16 @@ export async function checkParity(
   own: OwnLogits,
   settings: { formats: readonly ('fp32' | 'int8')[]; tolerance: number },
 ): Promise<ParityResult[]> {
-  const inputs = sample.inputs(Array.from({ length: sample.size }, (_, i) => i));
-  const known = Object.fromEntries(
-    Object.keys(model.inputs)
-      .filter((n) => inputs[n])
-      .map((n) => [n, inputs[n]]),
-  );
+  const rows = Array.from({ length: sample.size }, (_, i) => i);
+  const batches = chunk(rows, BATCH).map((part) => {
+    const inputs = sample.inputs(part);
+    const known = Object.keys(model.inputs).filter((n) => inputs[n]);
+    return Object.fromEntries(known.map((n) => [n, inputs[n]]));
+  });
   const results: ParityResult[] = [];
   for (const format of settings.formats) {
-    const got = await runOnnxFile(join(folder, FILES[format]), known);
+    const outputs = await runOnnxBatches(join(folder, FILES[format]), batches, 'logits');
+    const got = Float32Array.from(outputs.flatMap((o) => [...o]));
     let worst = 0;
     let same = 0;
     for (let r = 0; r < own.rows; r++) {
