@@ -41,7 +41,7 @@ export async function exportCommand(run: string, flags: Flags, io: Io): Promise<
       fix: 'give the folder that "decant run" printed',
     });
   const { recipe } = await loadRecipe(join(path, 'recipe.yaml'));
-  const data = await testRowsOfRun(path, io);
+  const { data } = await testRowsOfRun(path, io);
   const name = [flags.arm, ...(flags.seed === undefined ? [] : [flags.seed]), ...formats].join('-');
   const out = flags.out ? resolve(io.cwd, flags.out) : join(path, 'exports', name);
   const result = await exportAgain(path, {

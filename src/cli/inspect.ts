@@ -28,6 +28,9 @@ export async function inspectData(source: string, flags: InspectFlags, io: Io): 
   return checkData(recipe, baseDir, io, flags.problems);
 }
 
+/** How a task reads the data of its recipes. */
+export type PrepareRows = (recipe: Recipe, options: PrepareOptions) => Promise<PreparedData>;
+
 /** Prepares the data of a recipe, or has the task's runner do it; every problem goes to a file when one is named. */
 export async function checkData(
   recipe: Recipe,
@@ -35,8 +38,7 @@ export async function checkData(
   io: Io,
   problems?: string,
   quick = false,
-  prepare: (recipe: Recipe, options: PrepareOptions) => Promise<PreparedData> = (r, options) =>
-    prepareData(dataSpecOf(r), options),
+  prepare: PrepareRows = (r, options) => prepareData(dataSpecOf(r), options),
 ): Promise<PreparedData> {
   const file = problems === undefined ? undefined : createWriteStream(resolve(io.cwd, problems));
   try {

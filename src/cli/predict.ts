@@ -1,6 +1,8 @@
 import { roles } from '../data/roles.ts';
 import { openReference } from '../data/sources/open.ts';
 import { type Example, isProblem, type RawRow } from '../data/types.ts';
+import type { TextList } from '../run/rank/build.ts';
+import { ranked } from '../run/rank/open.ts';
 import type { ServedModel } from '../run/served-model.ts';
 import { writeTexts } from '../run/write-texts.ts';
 import { DecantError } from '../util/errors.ts';
@@ -45,9 +47,10 @@ export async function predictCommand(
     }
   };
   try {
-    if (texts.length > 0) await say([...texts]);
+    if (texts.length > 0) await say(ranks(model) ? [listOf(texts)] : [...texts]);
     if (flags.file && model.predictor?.kind === 'features')
       for await (const part of readNumbers(flags.file, model.predictor.featureNames, io)) await say(part);
+    else if (flags.file && ranks(model)) for await (const part of readLists(flags.file, io)) await say(part);
     else if (flags.file) for await (const part of readTexts(flags.file, flags.column, io)) await say(part);
     if (output.json) output.result(all, () => '');
   } finally {
@@ -55,9 +58,18 @@ export async function predictCommand(
   }
 }
 
-/** What a model answers to texts: a class, a continuation, or a vector. */
+/** What a model answers: a class, a continuation, a vector, or documents by relevance. */
 function answerOf(model: ServedModel, flags: Flags): (inputs: readonly Input[]) => Promise<unknown[]> {
-  const { predictor, language, embedder } = model;
+  const { predictor, language, embedder, ranker } = model;
+  if (ranks(model))
+    return async (given) => {
+      const lists = given as readonly TextList[];
+      const scores = await ranker!.score(lists);
+      return lists.map((list, i) => ({
+        ...list,
+        results: ranked(scores[i]).slice(0, flags.top && flags.top > 1 ? flags.top : undefined),
+      }));
+    };
   if (language)
     return async (given) => {
       const inputs = given as readonly string[];
@@ -72,7 +84,7 @@ function answerOf(model: ServedModel, flags: Flags): (inputs: readonly Input[]) 
       return vectors.map((v, i) => ({ text: inputs[i], embedding: [...v] }));
     };
   return async (inputs) => {
-    const found = await predictor!.predict(inputs, { topK: flags.top });
+    const found = await predictor!.predict(inputs as readonly (string | Example)[], { topK: flags.top });
     return found.map(({ label, score, top }, i) => ({
       ...asked(inputs[i]),
       label,
@@ -82,10 +94,23 @@ function answerOf(model: ServedModel, flags: Flags): (inputs: readonly Input[]) 
   };
 }
 
-/** A text, or a row of numbers. */
-type Input = string | Example;
+/** A text, a row of numbers, or a query with documents. */
+type Input = string | Example | TextList;
 
-const asked = (input: Input) => (typeof input === 'string' ? { text: input } : { line: input.line });
+const asked = (input: Input) =>
+  typeof input === 'string' ? { text: input } : { line: (input as Example).line };
+
+/** Models that do nothing but rank; a sentence encoder is asked for vectors. */
+const ranks = (model: ServedModel): boolean => model.kind === 'ranker';
+
+/** Arguments as a query and its documents. Errors: `usage` for a query alone. */
+function listOf([query, ...documents]: readonly string[]): TextList {
+  if (documents.length > 0) return { query, documents };
+  throw new DecantError('usage', 'a ranker is given a query and documents', {
+    seen: query,
+    fix: 'decant predict FOLDER QUERY DOCUMENT DOCUMENT …, or a JSONL file of {"query", "documents"} with --file',
+  });
+}
 
 /** Rows of a file by batches; those that cannot be read are told and left out. */
 async function* usableRows(file: string, io: Io): AsyncGenerator<RawRow[]> {
@@ -123,6 +148,21 @@ async function* readNumbers(
         });
       }),
     }));
+}
+
+/** Rows with a query and a list of documents, or with one. Errors: `data` for a row without. */
+async function* readLists(file: string, io: Io): AsyncGenerator<TextList[]> {
+  for await (const rows of usableRows(file, io))
+    yield rows.map(({ file, line, values }) => {
+      const documents = values.documents ?? (values.document === undefined ? undefined : [values.document]);
+      if (typeof values.query === 'string' && Array.isArray(documents) && documents.length > 0)
+        return { query: values.query, documents: documents.map(String) };
+      throw new DecantError('data', 'a ranker reads rows with a query and documents', {
+        at: `${file}:${line}`,
+        seen: Object.keys(values).join(', '),
+        allowed: 'query, and documents (a list) or document',
+      });
+    });
 }
 
 async function* readTexts(file: string, column: string | undefined, io: Io): AsyncGenerator<string[]> {

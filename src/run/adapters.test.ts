@@ -7,6 +7,7 @@ import type { NDArray } from '../graph/index.ts';
 import { run } from '../index.ts';
 import { init } from '../nn/model.ts';
 import { createRng } from '../util/rng.ts';
+import { exportAgain } from './export-again.ts';
 import { createProgress } from './progress.ts';
 import { rankerFromConfig } from './rank/build.ts';
 
@@ -75,11 +76,22 @@ describe('adapters on a frozen base, merged at export', () => {
         options: { ...small, ...options },
         lora: { ...lora, targets: ['query'] },
       };
-      const { model } = await go({ ...ranked, student });
+      const { model, out } = await go({ ...ranked, student });
       const config = JSON.parse(readFileSync(join(model.folder, 'config.json'), 'utf8'));
       const first = new Map(Object.entries(init(rankerFromConfig(config)!, '1/init')));
       const changed = moved(await exported(model.folder), first).filter((n) => !n.endsWith('.bias'));
       expect(changed).toEqual(expected);
+      // the same student from its checkpoint
+      const again = await exportAgain(out, {
+        formats: ['fp32'],
+        keep: 'last',
+        lora: student.lora,
+        tolerance: 1e-4,
+        out: `${out}-again`,
+        sample: [{ file: 'x', line: 1, text: 'my card', pair: 'a card' }],
+      });
+      expect(again.parity[0].maxDifference).toBeLessThan(1e-4);
+      expect(moved(await exported(`${out}-again`), await exported(model.folder))).toEqual([]);
       expect(model.parity[0].maxDifference).toBeLessThan(1e-4);
     },
     60_000,

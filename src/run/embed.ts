@@ -4,16 +4,16 @@ import { createTokenizer } from '../data/tokenizer/tokenizer.ts';
 import type { Example } from '../data/types.ts';
 import { readModelFolder } from '../export/folder.ts';
 import { onnxPath } from '../export/onnx-files.ts';
-import { castArray } from '../graph/index.ts';
 import { encodeTexts } from '../train/encoded.ts';
 import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
-import { openOnnx } from './open-onnx.ts';
+import { feedsOf, openOnnx } from './open-onnx.ts';
 
 /** A sentence encoder's folder, opened. */
 export interface Embedder {
   /** One vector per text, and how many tokens were read. */
   embed(texts: readonly string[]): Promise<{ vectors: Float32Array[]; tokens: number }>;
+  countTokens(text: string): number;
   close(): Promise<void>;
 }
 
@@ -32,7 +32,8 @@ export async function openEmbedder(
   if (!folder.tokenizer) throw new DecantError('model', 'the folder has no tokenizer.json', { at: path });
   const tokenizer = createTokenizer(folder.tokenizer, folder.tokenizerConfig);
   padIdOf(tokenizer);
-  const { ort, session } = await openOnnx(join(path, file), ['sentence_embedding']);
+  const opened = await openOnnx(join(path, file), ['sentence_embedding']);
+  const { session } = opened;
   const limit = Number(folder.tokenizerConfig?.model_max_length ?? Number.POSITIVE_INFINITY);
   const maxLength = Math.min(limit, Number(folder.config!.max_position_embeddings ?? 512));
   return {
@@ -45,16 +46,7 @@ export async function openEmbedder(
       const size = options.batchSize ?? 32;
       for (let from = 0; from < rows.size; from += size) {
         const chosen = Array.from({ length: Math.min(size, rows.size - from) }, (_, i) => from + i);
-        const given = rows.inputs(chosen);
-        const feeds = Object.fromEntries(
-          session.inputNames.map((name) => {
-            const ids = castArray(given[name] ?? given.input_ids, 'int64').data as BigInt64Array;
-            // inputs that plain texts do not have, such as token types, are zero
-            const data = given[name] ? ids : new BigInt64Array(ids.length);
-            return [name, new ort.Tensor('int64', data, [...given.input_ids.shape])];
-          }),
-        );
-        const out = (await session.run(feeds)).sentence_embedding;
+        const out = (await session.run(feedsOf(opened, rows.inputs(chosen)))).sentence_embedding;
         const [, width] = out.dims;
         chosen.forEach((_, r) => {
           vectors.push((out.data as Float32Array).slice(r * width, (r + 1) * width));
@@ -62,6 +54,7 @@ export async function openEmbedder(
       }
       return { vectors, tokens: rows.lengths!.reduce((a, b) => a + b, 0) };
     },
+    countTokens: (text) => tokenizer.encode(text, { maxLength }).length,
     close: () => session.release(),
   };
 }

@@ -4,7 +4,7 @@ import { createTokenizer } from '../data/tokenizer/tokenizer.ts';
 import type { Example } from '../data/types.ts';
 import { createNodeEngine } from '../engine/node/engine.ts';
 import type { DecoderFormat } from '../export/decoder.ts';
-import { readModelFolder } from '../export/folder.ts';
+import { type ModelFolder, readModelFolder } from '../export/folder.ts';
 import { type ExportedFile, type ExportFormat, exportStudent } from '../export/student.ts';
 import { isDecoder, labelNamesOf, modelFromConfig } from '../nn/auto.ts';
 import { createInference } from '../nn/inference.ts';
@@ -22,6 +22,9 @@ import { runFolder } from './folder.ts';
 import { writeCheckedDecoder } from './generate-export.ts';
 import { checkParity, type ParityResult } from './parity.ts';
 import { readScales } from './predict.ts';
+import { type BuiltRanker, rankerFromConfig, rankerOf } from './rank/build.ts';
+import { DOCUMENT_ENCODER, type ExportSample, exportRanker } from './rank/export.ts';
+import { lengthsOf } from './rank/open.ts';
 
 export interface ExportAgainOptions {
   /** Which seed's student; default: the first of the run, the one that the run exported. */
@@ -66,7 +69,8 @@ export async function exportAgain(
     throw new DecantError('usage', 'the output folder is not empty', { at: options.out });
 
   const folder = await readModelFolder(diskFolder(paths.model), ['config', 'tokenizer']);
-  const model = modelFromConfig(folder.config!);
+  const ranker = rankerOfFolder(folder, paths.model);
+  const model = ranker?.model ?? modelFromConfig(folder.config!);
   const params = plainParams(model, options.lora, withoutReference(publishedParams(checkpoint.arrays)));
   if (isDecoder(model)) {
     const tokenizer = createTokenizer(folder.tokenizer!, folder.tokenizerConfig);
@@ -93,6 +97,21 @@ export async function exportAgain(
       at: '--format',
       seen: 'int4',
       allowed: 'fp32, int8',
+    });
+  if (ranker) {
+    const engine = createNodeEngine();
+    try {
+      const target = { engine, folder: options.out, formats, tolerance: options.tolerance };
+      return { ...(await exportRanker(target, ranker, params, sampleOf(options.sample))), seed };
+    } finally {
+      await engine.close();
+    }
+  }
+  if (!folder.tokenizer && !existsSync(join(paths.model, 'preprocessor_config.json')))
+    throw new DecantError('usage', 'students of this task are exported by their run alone', {
+      at: run,
+      seen: model.architecture,
+      fix: 'set export.formats in the recipe, and run it with --seeds of your choice into a new folder',
     });
   const labels = labelNamesOf(folder.config!);
   const preprocessor = join(paths.model, 'preprocessor_config.json');
@@ -134,6 +153,26 @@ export async function exportAgain(
     await engine.close();
     rmSync(draft, { recursive: true, force: true });
   }
+}
+
+/** A ranker or sentence encoder of a run's folder, undefined for other students. */
+function rankerOfFolder(folder: ModelFolder, path: string): BuiltRanker | undefined {
+  const { config, tokenizer, tokenizerConfig } = folder;
+  const shared = !existsSync(join(path, DOCUMENT_ENCODER));
+  const model = tokenizer && rankerFromConfig({ ...config, ...(shared ? {} : { shared }) });
+  return model && rankerOf(model, createTokenizer(tokenizer, tokenizerConfig), lengthsOf(folder));
+}
+
+/** Queries and documents to compare on: rows of a ranker hold both, those of an encoder texts or pairs. */
+function sampleOf(rows: readonly Example[]): ExportSample {
+  const texts = rows.flatMap((e) => (e.text === undefined ? [] : [e.text]));
+  const documents = rows.flatMap((e) => (e.pair === undefined ? [] : [e.pair]));
+  const read = documents.length > 0 ? documents : texts;
+  return {
+    queries: texts.map((text) => ({ text })),
+    documents: read,
+    candidates: texts.map((_, i) => Int32Array.of(i % read.length)),
+  };
 }
 
 const seedsOf = (checkpoints: string, arm: string): number[] =>

@@ -35,12 +35,13 @@ const TASKS = {
   language: 'generate',
   text: 'classify',
   features: 'classify',
+  ranker: 'rank',
 } as const;
 
 /** The rows of a source for measuring: every one of them, none removed for being a duplicate. */
 export async function rowsToMeasure(
   source: string,
-  predictor: Pick<Predictor, 'classes' | 'kind'> | { kind: 'language' },
+  predictor: Pick<Predictor, 'classes' | 'kind'> | { kind: 'language' | 'ranker' },
   options: MeasureOptions,
 ): Promise<PreparedData> {
   const spec: DataSpec = {
@@ -49,7 +50,7 @@ export async function rowsToMeasure(
     test: { source },
     validation: 0,
     columns: options.columns ?? {},
-    ...(predictor.kind === 'language' ? {} : { classes: [...predictor.classes] }),
+    ...('classes' in predictor ? { classes: [...predictor.classes] } : {}),
     duplicates: { exact: 'report', near: { action: 'off', threshold: 1 }, leaks: 'off' },
     contradictions: 'report',
   };

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { castArray, type NDArray, ndarray } from '../graph/index.ts';
 import { DecantError } from '../util/errors.ts';
 
 /** Opens an ONNX file with onnxruntime. Errors: `model` for a file that does not open or lacks an output. */
@@ -26,3 +27,19 @@ export async function openOnnx(path: string, outputs: readonly string[]) {
   }
   return { ort, session };
 }
+
+type Opened = Awaited<ReturnType<typeof openOnnx>>;
+
+/** Inputs of a file by name, ids 64 bits wide; those that texts do not have, such as token types, are zero. */
+export const feedsOf = (
+  { ort, session }: Opened,
+  given: Readonly<Record<string, NDArray>>,
+): Record<string, import('onnxruntime-node').Tensor> =>
+  Object.fromEntries(
+    session.inputNames.map((name) => {
+      const { shape } = given[name] ?? given.input_ids;
+      const a = given[name] ?? ndarray(new Int32Array(given.input_ids.data.length), shape);
+      const wide = a.dtype === 'int32' ? castArray(a, 'int64') : a;
+      return [name, new ort.Tensor(wide.dtype as 'int64', wide.data as BigInt64Array, [...shape])];
+    }),
+  );

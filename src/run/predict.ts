@@ -6,13 +6,13 @@ import type { Example } from '../data/types.ts';
 import { softmaxRows } from '../evaluate/matrix.ts';
 import { readModelFolder } from '../export/folder.ts';
 import { onnxPath } from '../export/onnx-files.ts';
-import { castArray, type NDArray, ndarray } from '../graph/index.ts';
+import { type NDArray, ndarray } from '../graph/index.ts';
 import { labelNamesOf } from '../nn/auto.ts';
 import { tokenInputs } from '../teachers/local.ts';
 import { encodeFeatures, encodeImages, type PixelScale } from '../train/encoded.ts';
 import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
-import { openOnnx } from './open-onnx.ts';
+import { feedsOf, openOnnx } from './open-onnx.ts';
 
 /** What a classifier says about one input. */
 export interface Prediction {
@@ -68,7 +68,8 @@ export async function openPredictor(path: string, options: PredictOptions = {}):
       seen: architecture,
       fix: 'serve it with "decant serve"',
     });
-  const { ort, session } = await openOnnx(join(path, file), ['logits']);
+  const opened = await openOnnx(join(path, file), ['logits']);
+  const { session } = opened;
   const tokenizer = folder.tokenizer && createTokenizer(folder.tokenizer, folder.tokenizerConfig);
   const maxLength = Number(
     folder.tokenizerConfig?.model_max_length ?? folder.config!.max_position_embeddings ?? 512,
@@ -113,15 +114,7 @@ export async function openPredictor(path: string, options: PredictOptions = {}):
     const size = options.batchSize ?? 32;
     for (let i = 0; i < examples.length; i += size) {
       const given = inputsOf(examples.slice(i, i + size));
-      const feeds = Object.fromEntries(
-        session.inputNames.map((name) => {
-          const a =
-            given[name] ?? ndarray(new Int32Array(given.input_ids.data.length), given.input_ids.shape);
-          const wide = a.dtype === 'int32' ? castArray(a, 'int64') : a;
-          return [name, new ort.Tensor(wide.dtype as 'int64', wide.data as BigInt64Array, [...wide.shape])];
-        }),
-      );
-      const out = (await session.run(feeds)).logits;
+      const out = (await session.run(feedsOf(opened, given))).logits;
       width = out.dims[1];
       if (names.length > 0 && width !== names.length)
         throw new DecantError(

@@ -10,6 +10,7 @@ import { DecantError, isDecantError } from '../util/errors.ts';
 import { classifierRoutes, texts } from './serve-classifier.ts';
 import { languageRoutes } from './serve-language.ts';
 import { createMetrics } from './serve-metrics.ts';
+import { rerankRoutes } from './serve-rerank.ts';
 import type { ServedModel } from './served-model.ts';
 
 export interface ServeOptions {
@@ -114,6 +115,7 @@ export function createApp(model: ServedModel, options: ServeOptions = {}): Hono<
       });
     });
   }
+  if (model.ranker) rerankRoutes(app, model.name, model.ranker);
   if (model.language) languageRoutes(app, model.name, model.language);
   app.notFound((c) => failure(c, 404, 'not_found', `there is no ${c.req.method} ${c.req.path}`));
   app.onError((error, c) => {

@@ -10,7 +10,8 @@ import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
 import { type Embedder, openEmbedder } from './embed.ts';
 import { openPredictor, type Predictor } from './predict.ts';
-import { DOCUMENT_ENCODER, embedderRanker, isRanker, openRanker, type Ranker } from './rank/open.ts';
+import { DOCUMENT_ENCODER } from './rank/export.ts';
+import { embedderRanker, isRanker, openRanker, type Ranker } from './rank/open.ts';
 
 /** A language model, opened for completions. */
 export interface LanguageModel {

@@ -21,7 +21,7 @@ import {
 } from '../arms.ts';
 import type { ModelSettings } from '../build.ts';
 import type { RunContext, RunOutcome } from '../context.ts';
-import { exportParts, textInputs } from '../rank/export.ts';
+import { exportParts, targetOf, textInputs } from '../rank/export.ts';
 import { addFileSizes, intervalOptions, reportOf, seedWarnings, unlabelledFacts } from '../report-parts.ts';
 import { type BuiltEncoder, buildEncoder, embedTexts } from './encoder.ts';
 import { pairSource, pairsOf, type TextPair, textSource, textsIn } from './pairs.ts';
@@ -85,7 +85,7 @@ export async function runEmbedding(
   const pad = padIdOf(built.tokenizer);
   const sample = bed.texts.slice(0, 32).map((t) => built.tokenizer.encode(t, { maxLength: built.maxLength }));
   const exported = await exportParts(
-    ctx,
+    targetOf(ctx),
     [
       {
         folder: '',

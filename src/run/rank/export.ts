@@ -2,6 +2,7 @@ import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { padIdOf } from '../../data/batching.ts';
 import type { Tokenizer } from '../../data/tokenizer/tokenizer.ts';
+import type { Engine } from '../../engine/engine.ts';
 import { onnxPath } from '../../export/onnx-files.ts';
 import { type ExportedFile, type ExportFormat, exportStudent } from '../../export/student.ts';
 import { type NDArray, ndarray } from '../../graph/index.ts';
@@ -10,15 +11,42 @@ import type { AnyModel } from '../../nn/model.ts';
 import { colbertTokens } from '../../nn/models/colbert.ts';
 import type { Params } from '../../nn/params.ts';
 import { DecantError } from '../../util/errors.ts';
+import type { JsonObject } from '../../util/json-text.ts';
 import { diskFolder } from '../../util/node/disk-folder.ts';
 import type { RunContext } from '../context.ts';
 import { type ParityResult, runOnnxFile } from '../parity.ts';
 import { type BuiltRanker, sides } from './build.ts';
-import type { TestBed } from './measure.ts';
 import { type Tower, towerParams, towersOf } from './search.ts';
 
 /** Lists or texts that exported files are checked on. */
 const SAMPLE = 16;
+
+/** Folder, inside that of a sentence encoder, of the encoder that documents have to themselves. */
+export const DOCUMENT_ENCODER = 'document_encoder';
+
+/** Where a student goes, in which formats, and how near its files must come to it. */
+export interface ExportTarget {
+  readonly engine: Engine;
+  readonly folder: string;
+  readonly formats: readonly ExportFormat[];
+  readonly tolerance: number;
+}
+
+/** The target of a run. */
+export const targetOf = ({ engine, folder, recipe }: RunContext): ExportTarget => ({
+  engine,
+  folder: folder.model,
+  formats: recipe.export.formats as ExportFormat[],
+  tolerance: recipe.export.tolerance,
+});
+
+/** Queries and documents on which exported files are compared with the student. */
+export interface ExportSample {
+  readonly queries: readonly { readonly text: string }[];
+  readonly documents: readonly string[];
+  /** Documents of each query; the first one is read. */
+  readonly candidates: readonly Int32Array[];
+}
 
 export interface ExportPart {
   /** Folder below the model's: '' for the folder itself. */
@@ -31,6 +59,8 @@ export interface ExportPart {
   /** Longest input in tokens. */
   readonly maxLength: number;
   readonly inputs: Record<string, NDArray>;
+  /** Further members of config.json. */
+  readonly config?: JsonObject;
 }
 
 /**
@@ -39,23 +69,22 @@ export interface ExportPart {
  * tokens; all others score lists.
  */
 export const exportRanker = (
-  ctx: RunContext,
+  target: ExportTarget,
   built: BuiltRanker,
   params: Params<NDArray>,
-  bed: TestBed,
+  bed: ExportSample,
 ): Promise<{ files: ExportedFile[]; parity: ParityResult[] }> =>
-  exportParts(ctx, partsOf(built, params, bed), built.tokenizer);
+  exportParts(target, partsOf(built, params, bed), built.tokenizer);
 
 /** Writes models with their tokenizer, each into its folder, and checks the files before the whole appears. */
 export async function exportParts(
-  ctx: RunContext,
+  { engine, folder, formats, tolerance }: ExportTarget,
   parts: readonly ExportPart[],
   { files: { tokenizer, tokenizerConfig } }: Tokenizer,
 ): Promise<{ files: ExportedFile[]; parity: ParityResult[] }> {
-  const draft = `${ctx.folder.model}.draft`;
+  const draft = `${folder}.draft`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { recursive: true });
-  const { formats, tolerance } = ctx.recipe.export;
   const files: ExportedFile[] = [];
   const parity: ParityResult[] = [];
   for (const part of parts) {
@@ -68,18 +97,18 @@ export async function exportParts(
       outputs: part.outputs,
       tokenizer,
       tokenizerConfig: { ...tokenizerConfig, model_max_length: part.maxLength },
-      config: part.model.architecture === 'BertForSequenceClassification' ? { num_labels: 1 } : undefined,
+      config: part.config,
     });
     files.push(...written.map((f) => ({ ...f, path: join(part.folder, f.path) })));
-    for (const format of formats) parity.push(await compared(ctx, at, format, part, tolerance));
+    for (const format of formats) parity.push(await compared(engine, at, format, part, tolerance));
   }
   // the folder appears under its name only when its files give the student's own outputs
-  rmSync(ctx.folder.model, { recursive: true, force: true });
-  renameSync(draft, ctx.folder.model);
+  rmSync(folder, { recursive: true, force: true });
+  renameSync(draft, folder);
   return { files, parity };
 }
 
-function partsOf(built: BuiltRanker, params: Params<NDArray>, bed: TestBed): ExportPart[] {
+function partsOf(built: BuiltRanker, params: Params<NDArray>, bed: ExportSample): ExportPart[] {
   const of = sides(built.model, built.tokenizer, {
     query: built.queryLength,
     document: built.documentLength,
@@ -88,6 +117,8 @@ function partsOf(built: BuiltRanker, params: Params<NDArray>, bed: TestBed): Exp
   const documents = bed.documents.slice(0, SAMPLE).map(of.document);
   const pad = padIdOf(built.tokenizer);
   const towers = towersOf(built.model);
+  // whoever opens the folder cuts texts where training did
+  const config = { query_maxlen: built.queryLength, doc_maxlen: built.documentLength };
   const sentence = (
     tower: Tower,
     folder: string,
@@ -114,7 +145,7 @@ function partsOf(built: BuiltRanker, params: Params<NDArray>, bed: TestBed): Exp
   if (towers)
     return [
       sentence(towers.query, '', queries, built.queryLength),
-      sentence(towers.document, 'document_encoder', documents, built.documentLength),
+      sentence(towers.document, DOCUMENT_ENCODER, documents, built.documentLength),
     ];
   if (built.model.architecture === 'HF_ColBERT')
     return [
@@ -126,6 +157,7 @@ function partsOf(built: BuiltRanker, params: Params<NDArray>, bed: TestBed): Exp
         compared: 'token_embeddings',
         maxLength: Math.max(built.queryLength, built.documentLength),
         inputs: textInputs([...queries, ...documents], pad),
+        config,
       },
     ];
   const lists = bed.queries.slice(0, SAMPLE).map((q, i) => ({
@@ -142,6 +174,10 @@ function partsOf(built: BuiltRanker, params: Params<NDArray>, bed: TestBed): Exp
       compared: 'logits',
       maxLength: built.queryLength + built.documentLength,
       inputs: encoded,
+      config: {
+        ...config,
+        ...(built.model.architecture === 'BertForSequenceClassification' ? { num_labels: 1 } : {}),
+      },
     },
   ];
 }
@@ -159,13 +195,13 @@ export function textInputs(texts: readonly (readonly number[])[], pad: number): 
 }
 
 async function compared(
-  ctx: RunContext,
+  engine: Engine,
   folder: string,
   format: ExportFormat,
   part: ExportPart,
   tolerance: number,
 ): Promise<ParityResult> {
-  const inference = createInference(ctx.engine, part.model, { outputs: [part.compared] });
+  const inference = createInference(engine, part.model, { outputs: [part.compared] });
   await inference.setParams(part.params);
   const known = Object.fromEntries(Object.entries(part.inputs).filter(([n]) => part.model.inputs[n]));
   const own = (await inference.run(known))[part.compared];

@@ -21,7 +21,7 @@ import type { RunContext, RunOutcome } from '../context.ts';
 import { addFileSizes, intervalOptions, reportOf, seedWarnings, unlabelledFacts } from '../report-parts.ts';
 import { type BuiltRanker, buildRanker } from './build.ts';
 import type { RankData } from './collection.ts';
-import { exportRanker } from './export.ts';
+import { exportRanker, targetOf } from './export.ts';
 import { firstStageOf, type ListSettings, listSource, type RankList, trainingLists } from './lists.ts';
 import {
   measureFirstStage,
@@ -89,7 +89,7 @@ export async function runRanking(
   const options = intervalOptions(recipe);
   const arms = await measureAll(ctx, { built, bed, students, teacher, onTest, index, options });
   const [first] = students.distilled;
-  const exported = await exportRanker(ctx, built, first.params, bed);
+  const exported = await exportRanker(targetOf(ctx), built, first.params, bed);
   addFileSizes(arms, exported.files);
   const find = (role: string): MeasuredRanker => arms.find((a) => a.role === role)!;
   const report = await reportOf(ctx, method, began, {
