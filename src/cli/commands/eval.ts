@@ -12,7 +12,7 @@ export const addEval: AddCommand = (program, io) =>
   program
     .command('eval')
     .description(
-      'measure an exported classifier or language model on a data source, or on the test rows of its run',
+      'measure an exported classifier, language model or ranker on a data source, or on the test rows of its run',
     )
     .argument('<folder>', 'model folder, or the folder of a run')
     .argument('[data]', 'a file, dataset:NAME, builtin:NAME or hub:OWNER/NAME; #SPLIT names one split')

@@ -19,7 +19,7 @@ export const addPredict: AddCommand = (program, io) =>
     .command('predict')
     .description('ask an exported student: texts or a file in, JSON lines out')
     .argument('<folder>', 'model folder, or the folder of a run')
-    .argument('[texts...]', 'texts to classify, to continue, or to embed')
+    .argument('[texts...]', 'texts to classify, to continue, or to embed; of a ranker a query and documents')
     .option('-f, --file <path>', 'a CSV, JSONL, Parquet or text file instead')
     .option('-c, --column <name>', 'the column that holds the text (found by name when absent)')
     .option('--dtype <dtype>', 'fp32, q8 or (language models) q4: which ONNX file', 'fp32')
@@ -38,6 +38,7 @@ export const addPredict: AddCommand = (program, io) =>
       examples(
         ['decant predict runs/quickstart "where is my parcel?"', 'one text'],
         ['decant predict runs/quickstart -f tickets.csv -c body -k 3', 'a file, three classes each'],
+        ['decant predict runs/reranker "lost card" "block it" "opening hours"', 'documents by relevance'],
         ['decant predict runs/names-lm "Ann" -n 8 -t 0.8 --seed 3', 'a language model goes on'],
       ),
     )

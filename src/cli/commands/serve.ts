@@ -16,7 +16,7 @@ export const addServe: AddCommand = (program, io) =>
   program
     .command('serve')
     .description(
-      'serve a student over HTTP: classify, embeddings, and OpenAI-compatible chat and completions',
+      'serve a student over HTTP: classify, embeddings, rerank, and OpenAI-compatible chat and completions',
     )
     .argument('<folder>', 'model folder, or the folder of a run')
     .option('--host <host>', 'address to listen on; only this machine by default', '127.0.0.1')
