@@ -82,4 +82,30 @@ describe('what a run would cost', () => {
     expect(cost.teacherSteps).toBeUndefined();
     rmSync(cwd, { recursive: true });
   });
+
+  it('counts what a ranker is trained on: rows per query, for the teacher those of its own queries', async () => {
+    const cwd = mkdtempSync(join(tmpdir(), 'decant-plan-'));
+    const train = { epochs: 2, batchSize: 10 };
+    const { cost } = await plan(
+      {
+        version: 1,
+        task: 'rank',
+        data: {
+          train: 'builtin:faq-search#train',
+          teacher: 'builtin:faq-search#history',
+          test: 'builtin:faq-search#test',
+          validation: 0,
+          options: { train: 20, history: 30, validation: 5, test: 10, queries: 0 },
+          ranking: { lists: 5 },
+        },
+        teacher: { kind: 'trained', architecture: 'dual-bag', train },
+        student: { architecture: 'dual-bag' },
+        method: 'ranknet',
+        train,
+      },
+      cwd,
+    );
+    expect(cost.teacherSteps).toBe(2 * Math.ceil((30 * 5) / 10));
+    rmSync(cwd, { recursive: true });
+  });
 });

@@ -23,6 +23,14 @@ describe('createHistogram', () => {
 });
 
 describe('classBalance', () => {
+  it('points at rare classes whose names are almost those of others', () => {
+    const names = ['refund', 'cancel', 'Refund ', 'refnud', 'cancer', 'other'];
+    expect(classBalance([80, 90, 1, 1, 70, 1], 0, names).lookalikes).toEqual([
+      { name: 'Refund ', like: 'refund' },
+      { name: 'refnud', like: 'refund' },
+    ]);
+  });
+
   it('measures imbalance and effective classes', () => {
     expect(classBalance([10, 10, 0], 5, ['a', 'b', 'c'])).toMatchObject({
       imbalance: 1,

@@ -9,8 +9,6 @@ import { DecantError } from '../util/errors.ts';
 import { column, hiddenColumns, under } from './columns.ts';
 import type { LossInput, Method, Prepared, SetupInfo, TeacherSignals } from './method.ts';
 
-export { column };
-
 /** Where a method's extra parts live among the trained parameters. They are not part of the exported student. */
 export const EXTRA = '@method';
 
