@@ -10,9 +10,21 @@ afterAll(() => engine.close());
 
 const sizes = { vocab_size: 12, hidden_size: 4, num_attention_heads: 2, intermediate_size: 8 };
 
-async function scores(layers: number, query: number[][], documents: number[][][], padTo = 0) {
-  const model = kernelPooling({ ...sizes, num_hidden_layers: layers, max_position_embeddings: 16 });
+async function scores(
+  layers: number,
+  query: number[][],
+  documents: number[][][],
+  padTo = 0,
+  weight?: number,
+) {
+  const model = kernelPooling({
+    ...sizes,
+    num_hidden_layers: layers,
+    max_position_embeddings: 16,
+    term_weights: weight !== undefined,
+  });
   const params = init(model, 1);
+  if (weight !== undefined) (params['term_weights.weight'].data as Float32Array).fill(weight);
   const wide = (rows: number[][], width: number): number[][] =>
     rows.map((r) => Array.from({ length: width }, (_, i) => r[i] ?? 0));
   const real = (rows: number[][], width: number): number[][] =>
@@ -77,6 +89,16 @@ describe('kernel pooling', () => {
     const want = query.flatMap((q, b) => documents[b].map((d) => byHand(params, q, d)));
     values.forEach((v, i) => {
       expect(v).toBeCloseTo(want[i], 5);
+    });
+  });
+
+  it('weighs query words: a weight of 1 is none, twice the weight twice the score', async () => {
+    const plain = (await scores(0, query, documents, 9)).values;
+    const ones = (await scores(0, query, documents, 9, 1)).values;
+    const twos = (await scores(0, query, documents, 9, 2)).values;
+    plain.forEach((v, i) => {
+      expect(ones[i]).toBeCloseTo(v, 6);
+      expect(twos[i]).toBeCloseTo(2 * v, 5);
     });
   });
 
