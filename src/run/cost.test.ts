@@ -131,7 +131,11 @@ it('foresees the requests for vectors', async () => {
   const pairs = many(70, (i) => ({ text: `question ${i}`, pair: `answer ${i}` }));
   const { api, cost, ledger } = await planned('embed', {
     task: 'embed',
-    data: { train: file('pairs.jsonl', pairs.slice(0, 66)), test: file('few.jsonl', pairs.slice(66)), ...unfiltered },
+    data: {
+      train: file('pairs.jsonl', pairs.slice(0, 66)),
+      test: file('few.jsonl', pairs.slice(66)),
+      ...unfiltered,
+    },
     teacher: teacher(),
     student: { architecture: 'sentence-bag', options: { width: 3 } },
     method: 'embedding-kd',

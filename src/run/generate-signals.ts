@@ -1,7 +1,7 @@
 import type { ReportFact } from '../evaluate/report/data.ts';
 import { type NDArray, ndarray } from '../graph/index.ts';
-import { learnsFromText, type Method } from '../methods/method.ts';
 import { column } from '../methods/columns.ts';
+import { learnsFromText, type Method } from '../methods/method.ts';
 import {
   describeForm,
   formed,
