@@ -189,7 +189,13 @@ export const datasets: Record<string, DatasetEntry> = {
       'queries.jsonl': '76e306b74f2d90f9b69d21ea17d3ce39c91e112773b673f64df01a7189a00582',
       'qrels.csv': '69a41d2cda43f9fa39f0bf7eb163deabc8947462b31050739a926ecffae7dd29',
     },
-    splits: { all: { file: 'queries.jsonl' } },
+    // five folds of the queries by position: the fourth for validation, the last for the test
+    splits: {
+      train: { file: 'queries.jsonl' },
+      validation: { file: 'queries.jsonl' },
+      test: { file: 'queries.jsonl' },
+      documents: { file: 'docs.jsonl' },
+    },
   },
   'hh-harmless': {
     kind: 'rows',
