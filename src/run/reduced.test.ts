@@ -73,7 +73,7 @@ const shared = {
     baselines: { withoutTeacher: false, linear: false },
     latency: { repeats: 1, batches: [1] },
   },
-  export: { formats: ['fp32'] },
+  export: { formats: ['fp32', 'int8'] },
 };
 const classified = {
   ...shared,
