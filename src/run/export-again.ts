@@ -68,7 +68,12 @@ export async function exportAgain(
   if (existsSync(options.out) && readdirSync(options.out).length > 0)
     throw new DecantError('usage', 'the output folder is not empty', { at: options.out });
 
-  const folder = await readModelFolder(diskFolder(paths.model), ['config', 'tokenizer']);
+  if (JSON.parse(readFileSync(join(paths.model, 'config.json'), 'utf8')).diffusion)
+    throw new DecantError('usage', 'a sampler is exported by its run alone', {
+      at: run,
+      fix: 'set export.formats in the recipe, or seeds to the one that is wanted, and run it into a new folder',
+    });
+  const folder = await readModelFolder(diskFolder(paths.model), ['config']);
   const ranker = rankerOfFolder(folder, paths.model);
   const model = ranker?.model ?? modelFromConfig(folder.config!);
   const params = plainParams(model, options.lora, withoutReference(publishedParams(checkpoint.arrays)));
@@ -107,12 +112,6 @@ export async function exportAgain(
       await engine.close();
     }
   }
-  if (!folder.tokenizer && !existsSync(join(paths.model, 'preprocessor_config.json')))
-    throw new DecantError('usage', 'students of this task are exported by their run alone', {
-      at: run,
-      seen: model.architecture,
-      fix: 'set export.formats in the recipe, and run it with --seeds of your choice into a new folder',
-    });
   const labels = labelNamesOf(folder.config!);
   const preprocessor = join(paths.model, 'preprocessor_config.json');
   const scales = existsSync(preprocessor) ? await readScales(preprocessor) : {};

@@ -51,6 +51,16 @@ export async function openServedModel(
   const folder = await readModelFolder(diskFolder(path), ['config']);
   const name = options.name ?? basename(path);
   const architecture = (folder.config?.architectures as string[] | undefined)?.[0] ?? '';
+  if (folder.config?.diffusion)
+    throw new DecantError(
+      'model',
+      'the folder holds a sampler, which makes rows out of noise and reads none',
+      {
+        at: path,
+        seen: architecture,
+        fix: 'run its onnx/model.onnx: input noise, output sample; its figures are in the report of the run',
+      },
+    );
   const language = /CausalLM|LMHeadModel/.test(architecture);
   const { dtype } = options;
   if (dtype === 'q4' && !language)

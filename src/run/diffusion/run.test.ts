@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { run } from '../../index.ts';
+import { exportAgain } from '../export-again.ts';
+import { openServedModel } from '../served-model.ts';
 import { normalNoise } from './draw.ts';
 import { runSampler } from './export.ts';
 import { emptySource } from './fit.ts';
@@ -49,6 +51,16 @@ describe('task diffuse', () => {
     shown.forEach((v, i) => {
       expect(drawn[i]).toBeCloseTo(v, 3);
     });
+    // no texts are read by it, and nothing can be asked of it that way
+    await expect(openServedModel(model.folder)).rejects.toThrow('the folder holds a sampler');
+    const again = {
+      formats: ['fp32'],
+      keep: 'last',
+      tolerance: 1e-4,
+      out: join(out, 'again'),
+      sample: [],
+    } as const;
+    await expect(exportAgain(folder, again)).rejects.toThrow('exported by its run alone');
   });
 
   it('trains a method with rounds on rows, and counts them', async () => {
