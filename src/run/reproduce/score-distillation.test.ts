@@ -17,14 +17,14 @@ describe('score distillation', () => {
     const sampler = await openSampler(engine, model, teacher.params, ringSetting);
     const start = await sampler.draw(noise, { steps: 1 });
     await sampler.dispose();
-    const after = async (kind: ScoreKind, steps: number): Promise<number> => {
+    const moved = async (kind: ScoreKind, steps: number): Promise<number> => {
       const budget = { steps, batch: 16, lr: 1e-2 };
       const shared = { engine, teacher, setting: ringSetting, ema: 0, seed: 's', noise };
       return rootMeanSquare(await scoreDistilled({ ...budget, ...shared, kind }), start);
     };
     // the critic starts as the teacher: its first step is nought, its second is not
-    expect(await after('vsd', 1)).toBeLessThan(1e-5);
-    expect(await after('vsd', 2)).toBeGreaterThan(1e-3);
-    expect(await after('sds', 1)).toBeGreaterThan(1e-3);
+    expect(await moved('vsd', 1)).toBeLessThan(1e-5);
+    expect(await moved('vsd', 2)).toBeGreaterThan(1e-3);
+    expect(await moved('sds', 1)).toBeGreaterThan(1e-3);
   });
 });

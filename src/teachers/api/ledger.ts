@@ -9,12 +9,11 @@ export interface Budget {
   tokens?: number;
 }
 
-/** Lines of the ledger: every request has an `ask`, and one line that says what came of it. */
+/** Lines of the ledger: every request has an `ask`, with a `currency` where the price is known, and a line that says what came of it. */
 export type LedgerLine = {
   id: number;
   time: string;
-} & /** `currency` only where the price of the model is known. */
-(
+} & (
   | { t: 'ask'; key: string; model: string; estimate: Usage; money: number; currency?: string }
   /** A whole answer; `estimated` where the server did not say how many tokens it took. */
   | { t: 'paid'; usage: Usage; money: number; estimated?: true }
