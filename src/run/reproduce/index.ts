@@ -5,6 +5,7 @@ import { ffG2m } from './ff-g2m.ts';
 import { lelp } from './lelp.ts';
 import { classics } from './logits.ts';
 import { marginMse } from './margin-mse.ts';
+import { marginMseCranfield } from './margin-mse-cranfield.ts';
 import { pld } from './pld.ts';
 import { symbolicKd } from './symbolic-kd.ts';
 import { taid } from './taid.ts';
@@ -15,5 +16,7 @@ export type { Reproduction, ResultCard } from './types.ts';
 
 /** Every reproduction, by slug. A new one is a file in this folder and a line here. */
 export const reproductions: Readonly<Record<string, Reproduction>> = Object.fromEntries(
-  [adpo, boot, pld, dhkd, symbolicKd, taid, lelp, marginMse, ffG2m, ...classics].map((r) => [r.slug, r]),
+  [adpo, boot, pld, dhkd, symbolicKd, taid, lelp, marginMse, marginMseCranfield, ffG2m, ...classics].map(
+    (r) => [r.slug, r],
+  ),
 );
