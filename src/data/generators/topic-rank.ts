@@ -56,8 +56,8 @@ export function topicCollection(options: TopicRankOptions = {}): TopicCollection
   });
   const asked = rng.fork('queries');
   const query = (split: TopicQuery['split']): TopicQuery => {
-    const [a, b] = distinct(2, o.topics, asked);
-    const words = Int32Array.from({ length: QUERY_WORDS }, (_, i) => draw(i % 2 === 0 ? a : b, asked));
+    const both = distinct(2, o.topics, asked);
+    const words = Int32Array.from({ length: QUERY_WORDS }, () => draw(asked.pick(both), asked));
     const relevance = documents.map((d) => relevanceOf(words, d, near, o.words));
     const grades = new Uint8Array(documents.length);
     best(relevance).forEach((d, place) => {

@@ -104,6 +104,18 @@ describe('generated collections', () => {
     }
   });
 
+  it('topic-rank: each word of a query is of either of its two topics', () => {
+    const { queries } = topicCollection({ documents: 100, train: 100, validation: 0, test: 1, seed: 3 });
+    const topics = queries.map((q) => new Set(Array.from(q.words, (w) => w % 20)).size);
+    expect(Math.max(...topics)).toBe(2);
+    // a query in 8 has all four words of one topic
+    expect(topics.filter((n) => n === 1).length).toBeGreaterThan(4);
+    const even = queries.filter(({ words: [first, ...rest] }) => {
+      return rest.filter((w) => w % 20 === first % 20).length === 1;
+    });
+    expect(even.length).toBeLessThan(60);
+  });
+
   it('faq-search: questions share few words with their articles', () => {
     const set = faqSearch({ train: 50, test: 50 });
     const rows = set.splits.test() as {
