@@ -10,7 +10,7 @@ const cases: Case[] = [
     what: 'model folder that is not there',
     args: answer,
     says: /model.*(no such folder|config\.json)/,
-    exit: 5,
+    exit: 2,
   },
   {
     what: 'folder without its ONNX file',
@@ -62,8 +62,8 @@ const cases: Case[] = [
     files: { 'rows.csv': 'text,label\na card,card\n' },
     make: (cwd) => writeTinyEmbedder(join(cwd, 'model')),
     args: ['eval', 'model', 'rows.csv'],
-    says: /only classifiers and language models can be measured with decant eval; seen: "embedder"/,
-    exit: 5,
+    says: /rows.csv: the columns do not give what task rank needs; seen: \["text","label"\]/,
+    exit: 4,
   },
   {
     what: 'answer longer than the context',
