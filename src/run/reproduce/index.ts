@@ -1,6 +1,7 @@
 import { adpo } from './adpo.ts';
 import { boot } from './boot.ts';
 import { dhkd } from './dhkd.ts';
+import { diffusionCore } from './diffusion-core.ts';
 import { ffG2m } from './ff-g2m.ts';
 import { lelp } from './lelp.ts';
 import { classics } from './logits.ts';
@@ -16,7 +17,18 @@ export type { Reproduction, ResultCard } from './types.ts';
 
 /** Every reproduction, by slug. A new one is a file in this folder and a line here. */
 export const reproductions: Readonly<Record<string, Reproduction>> = Object.fromEntries(
-  [adpo, boot, pld, dhkd, symbolicKd, taid, lelp, marginMse, marginMseCranfield, ffG2m, ...classics].map(
-    (r) => [r.slug, r],
-  ),
+  [
+    adpo,
+    boot,
+    diffusionCore,
+    pld,
+    dhkd,
+    symbolicKd,
+    taid,
+    lelp,
+    marginMse,
+    marginMseCranfield,
+    ffG2m,
+    ...classics,
+  ].map((r) => [r.slug, r]),
 );
