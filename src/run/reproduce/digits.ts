@@ -6,7 +6,7 @@ import { ACCURACY, type Arms, describedArms, featureRows, sideBySide } from './s
 import { defineReproduction, type Reproduction } from './types.ts';
 
 /** 8×8 digits: a good teacher and a small student that sees few images, side by side under several losses. */
-interface DigitsSettings {
+export interface DigitsSettings {
   /** Images for the teacher and for the student; all others are the test. */
   images: { teacher: number; student: number };
   /** MLP 64-…-10, with Gaussian noise on its input while it trains. */
