@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runCli } from '../src/cli/program.ts';
+import { callCli } from '../src/cli/testing/call.ts';
 import { run } from '../src/index.ts';
 import { createProgress } from '../src/run/progress.ts';
 import { createRng } from '../src/util/rng.ts';
@@ -10,18 +10,7 @@ import { createRng } from '../src/util/rng.ts';
 const work = mkdtempSync(join(tmpdir(), 'decant-after-'));
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
-async function cli(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ['', ''];
-  const io = {
-    stdout: { write: (t: string) => (out += t) },
-    stderr: { write: (t: string) => (err += t) },
-    stdin: {},
-    env: {},
-    cwd: work,
-  };
-  const code = await runCli(args, io, '0.0.0');
-  return { code, out, err };
-}
+const cli = (...args: string[]) => callCli(work, args);
 
 function table(n: number, seed: string): string {
   const rng = createRng(seed);

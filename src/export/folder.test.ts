@@ -170,7 +170,7 @@ describe('ONNX file names', () => {
     expect(parseOnnxPath('onnx/model.onnx')).toEqual({ part: 'model', precision: 'fp32' });
     expect(parseOnnxPath('model.onnx')).toBeUndefined();
     expect(() => findOnnx(['onnx/model.onnx'], 'q4', 'm')).toThrow(
-      /no onnx\/model_q4\.onnx.*onnx\/model\.onnx/,
+      /m\/onnx\/model_q4\.onnx: the folder lacks the ONNX file; seen: "onnx\/model\.onnx"/,
     );
   });
 });

@@ -42,9 +42,9 @@ export function findOnnx(
 ): string {
   const wanted = onnxPath(precision, part);
   if (paths.includes(wanted)) return wanted;
-  throw new DecantError('model', `there is no ${wanted}`, {
-    at: where,
-    allowed: paths.filter((p) => p.endsWith('.onnx')).join(', ') || 'no .onnx file is there',
-    fix: 'export this precision or ask for one that is there',
+  throw new DecantError('model', 'the folder lacks the ONNX file', {
+    at: `${where}/${wanted}`,
+    seen: paths.filter((p) => p.endsWith('.onnx')).join(', ') || 'no ONNX file',
+    fix: 'export the model with this format, or ask for one that is there (dtype)',
   });
 }

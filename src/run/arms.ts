@@ -83,6 +83,21 @@ export const trainPlanned = async (
 ): Promise<TrainedArm> =>
   trainArm(ctx, { ...plan, ...named, probe: probe && plan.probe, watch: await plan.watch?.() });
 
+/** What tables say of the teacher beside its figures. */
+export const teacherFacts = (teacher: {
+  readonly name: string;
+  readonly parameters?: number;
+  readonly seconds?: number;
+}) => ({
+  id: 'teacher' as const,
+  role: 'teacher' as const,
+  name: 'Teacher',
+  about: teacher.name,
+  seeds: ['-'],
+  parameters: teacher.parameters,
+  trainSeconds: teacher.seconds,
+});
+
 /** What tables say of the students of one role beside their figures. */
 export function studentFacts(
   { recipe }: RunContext,

@@ -8,7 +8,7 @@ import type { AnyModel } from '../nn/model.ts';
 import type { Params } from '../nn/params.ts';
 import type { Teacher } from '../teachers/teacher.ts';
 import type { Encoded } from '../train/encoded.ts';
-import { type StudentRole, type Students, studentFacts } from './arms.ts';
+import { type StudentRole, type Students, studentFacts, teacherFacts } from './arms.ts';
 import type { BuiltModel } from './build.ts';
 import type { TrainedStudent } from './classify.ts';
 import { armValues } from './classify-metrics.ts';
@@ -52,12 +52,7 @@ export async function measure(ctx: RunContext, m: MeasureInput): Promise<Measure
   const out: MeasuredArm[] = [
     arm(
       {
-        id: 'teacher',
-        role: 'teacher',
-        name: 'Teacher',
-        about: m.teacher.name,
-        parameters: m.teacher.parameters,
-        trainSeconds: m.teacher.seconds,
+        ...teacherFacts(m.teacher),
         // a teacher that is not a model on this machine may cost money: it is not asked again only to be timed
         latency:
           m.teacher.parameters === undefined ? undefined : await teacherLatency(ctx, m.teacher, m.test),

@@ -1,13 +1,12 @@
 import { join } from 'node:path';
 import { padIdOf } from '../data/batching.ts';
-import { createTokenizer } from '../data/tokenizer/tokenizer.ts';
 import type { Example } from '../data/types.ts';
 import { readModelFolder } from '../export/folder.ts';
-import { onnxPath } from '../export/onnx-files.ts';
+import { findOnnx } from '../export/onnx-files.ts';
 import { encodeTexts } from '../train/encoded.ts';
-import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
 import { feedsOf, openOnnx } from './open-onnx.ts';
+import { folderTokenizer } from './text.ts';
 
 /** A sentence encoder's folder, opened. */
 export interface Embedder {
@@ -23,14 +22,8 @@ export async function openEmbedder(
   options: { dtype?: 'fp32' | 'q8'; batchSize?: number } = {},
 ): Promise<Embedder> {
   const folder = await readModelFolder(diskFolder(path), ['config']);
-  const file = onnxPath(options.dtype ?? 'fp32');
-  if (!folder.files.includes(file))
-    throw new DecantError('model', 'the folder lacks the ONNX file', {
-      at: join(path, file),
-      seen: folder.onnx.join(', ') || 'no ONNX file',
-    });
-  if (!folder.tokenizer) throw new DecantError('model', 'the folder has no tokenizer.json', { at: path });
-  const tokenizer = createTokenizer(folder.tokenizer, folder.tokenizerConfig);
+  const file = findOnnx(folder.files, options.dtype ?? 'fp32', path);
+  const tokenizer = folderTokenizer(folder, path);
   padIdOf(tokenizer);
   const opened = await openOnnx(join(path, file), ['sentence_embedding']);
   const { session } = opened;

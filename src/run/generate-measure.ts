@@ -9,7 +9,7 @@ import type { NDArray } from '../graph/index.ts';
 import type { DecoderModel } from '../nn/models/llama.ts';
 import type { Params } from '../nn/params.ts';
 import type { TokenRows } from '../train/language.ts';
-import { type Students, studentFacts } from './arms.ts';
+import { type Students, studentFacts, teacherFacts } from './arms.ts';
 import type { RunContext } from './context.ts';
 import type { BuiltDecoder } from './decoder.ts';
 import { type MeasuredWriter, writerValues } from './generate-report.ts';
@@ -55,13 +55,7 @@ export async function measureWriters(ctx: RunContext, m: ToMeasure): Promise<Mea
     ...(teacher
       ? arm(
           {
-            id: 'teacher',
-            role: 'teacher',
-            name: 'Teacher',
-            about: teacher.name,
-            seeds: ['-'],
-            parameters: teacher.parameters,
-            trainSeconds: teacher.seconds,
+            ...teacherFacts(teacher),
             latency: await writingSpeed(ctx, teacher, m.teacherRows),
           },
           scores.slice(0, 1),

@@ -5,7 +5,7 @@ import { createTokenizer } from '../data/tokenizer/tokenizer.ts';
 import type { Example } from '../data/types.ts';
 import { softmaxRows } from '../evaluate/matrix.ts';
 import { readModelFolder } from '../export/folder.ts';
-import { onnxPath } from '../export/onnx-files.ts';
+import { findOnnx } from '../export/onnx-files.ts';
 import { type NDArray, ndarray } from '../graph/index.ts';
 import { labelNamesOf } from '../nn/auto.ts';
 import { tokenInputs } from '../teachers/local.ts';
@@ -53,14 +53,7 @@ export interface Predictor {
 export async function openPredictor(path: string, options: PredictOptions = {}): Promise<Predictor> {
   const folder = await readModelFolder(diskFolder(path), ['config']);
   const classes = labelNamesOf(folder.config!);
-  const file = onnxPath(options.dtype ?? 'fp32');
-  if (!folder.files.includes(file)) {
-    throw new DecantError('model', 'the folder lacks the ONNX file', {
-      at: join(path, file),
-      seen: folder.onnx.join(', ') || 'no ONNX file',
-      fix: 'export the model with this format, or choose another dtype',
-    });
-  }
+  const file = findOnnx(folder.files, options.dtype ?? 'fp32', path);
   const architecture = (folder.config!.architectures as string[] | undefined)?.[0] ?? '';
   if (/CausalLM|LMHeadModel/.test(architecture))
     throw new DecantError('model', 'this is a language model, not a classifier', {

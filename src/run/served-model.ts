@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { createChatTemplate } from '../data/chat-template.ts';
-import { createTokenizer, type Tokenizer } from '../data/tokenizer/tokenizer.ts';
+import type { Tokenizer } from '../data/tokenizer/tokenizer.ts';
 import { readModelFolder } from '../export/folder.ts';
-import { onnxPath } from '../export/onnx-files.ts';
+import { findOnnx } from '../export/onnx-files.ts';
 import { type DecoderSession, type OrtModule, openDecoderSession } from '../generate/session.ts';
 import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
@@ -12,6 +12,7 @@ import { type Embedder, openEmbedder } from './embed.ts';
 import { openPredictor, type Predictor } from './predict.ts';
 import { DOCUMENT_ENCODER } from './rank/export.ts';
 import { embedderRanker, isRanker, openRanker, type Ranker } from './rank/open.ts';
+import { folderTokenizer } from './text.ts';
 
 /** A language model, opened for completions. */
 export interface LanguageModel {
@@ -86,17 +87,10 @@ export async function openServedModel(
     const predictor = await openPredictor(path, { dtype: wide });
     return { name, kind: 'classifier', predictor, close: () => predictor.close() };
   }
-  if (!folder.tokenizer) throw new DecantError('model', 'the folder has no tokenizer.json', { at: path });
-  const tokenizer = createTokenizer(folder.tokenizer, folder.tokenizerConfig);
+  const tokenizer = folderTokenizer(folder, path);
   const ort = (await import('onnxruntime-node')) as unknown as OrtModule;
   const maxLength = Number(folder.config?.max_position_embeddings ?? folder.config?.n_positions ?? 1024);
-  const file = onnxPath(options.dtype ?? 'fp32');
-  if (!folder.files.includes(file))
-    throw new DecantError('model', 'the folder lacks the ONNX file', {
-      at: join(path, file),
-      seen: folder.onnx.join(', ') || 'no ONNX file',
-      fix: 'export the model with this format, or choose another --dtype',
-    });
+  const file = findOnnx(folder.files, options.dtype ?? 'fp32', path);
   const session = await openDecoderSession(ort, await readFile(join(path, file)), {
     contextLength: maxLength,
   });

@@ -3,7 +3,7 @@ import type { SpecialTokens } from '../data/tokenizer/special.ts';
 import { createTokenizer, type Tokenizer } from '../data/tokenizer/tokenizer.ts';
 import { type TokenizerKind, trainTokenizer } from '../data/tokenizer/train.ts';
 import type { Example } from '../data/types.ts';
-import { readModelFolder } from '../export/folder.ts';
+import { type ModelFolder, readModelFolder } from '../export/folder.ts';
 import { DecantError } from '../util/errors.ts';
 import { diskFolder } from '../util/node/disk-folder.ts';
 
@@ -53,8 +53,16 @@ export async function tokenizerFor(
 export async function tokenizerFromFolder(given: string): Promise<Tokenizer> {
   const path = basename(given) === 'tokenizer.json' ? dirname(given) : given;
   const folder = await readModelFolder(diskFolder(path), ['tokenizer']);
-  if (!folder.tokenizer) throw new DecantError('model', 'the folder has no tokenizer.json', { at: path });
-  return createTokenizer(folder.tokenizer, folder.tokenizerConfig);
+  return folderTokenizer(folder, path);
+}
+
+/** The tokenizer of a model folder that was read from `path`. Errors: `model` when it has none. */
+export function folderTokenizer(folder: ModelFolder, path: string): Tokenizer {
+  if (folder.tokenizer) return createTokenizer(folder.tokenizer, folder.tokenizerConfig);
+  throw new DecantError('model', 'the folder has no tokenizer.json', {
+    at: path,
+    fix: 'put tokenizer.json (and tokenizer_config.json) into the folder',
+  });
 }
 
 export const textOf = (e: Example): string => e.text ?? e.prompt ?? '';

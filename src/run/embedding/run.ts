@@ -16,6 +16,7 @@ import {
   type Students,
   studentFacts,
   studentRoles,
+  teacherFacts,
   trainPlanned,
   trainStudents,
 } from '../arms.ts';
@@ -188,13 +189,7 @@ async function measureAll(
   const taught = embedScores(bed, m.onTest);
   const arms: MeasuredEncoder[] = [
     {
-      id: 'teacher',
-      role: 'teacher',
-      name: 'Teacher',
-      about: m.teacher.name,
-      seeds: ['-'],
-      parameters: m.teacher.parameters,
-      trainSeconds: m.teacher.seconds,
+      ...teacherFacts(m.teacher),
       values: embedValues(bed, [taught], undefined, m.options),
       scores: [taught],
     },

@@ -1,5 +1,6 @@
 import type { NDArray } from '../../graph/index.ts';
 import { countParams, type Params } from '../../nn/params.ts';
+import { teacherFacts } from '../arms.ts';
 import type { RunContext } from '../context.ts';
 import type { LanguageTeacher } from '../generate-teacher.ts';
 import { type PreferenceFigures, preferenceFigures } from './figures.ts';
@@ -94,13 +95,7 @@ async function measureTeacher(
       level: ctx.recipe.evaluate.level,
     });
     return {
-      id: 'teacher',
-      role: 'teacher',
-      name: 'Teacher',
-      about: teacher.name,
-      seeds: ['-'],
-      parameters: teacher.parameters,
-      trainSeconds: teacher.seconds,
+      ...teacherFacts(teacher),
       values: { ...(values.ranking ? { ranking: values.ranking } : {}), perplexity: values.perplexity },
       figures: [found],
     };

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runCli } from '../../cli/program.ts';
+import { callCli } from '../../cli/testing/call.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { createNodeEngine } from '../../engine/node/engine.ts';
 import { init } from '../../nn/model.ts';
@@ -63,18 +63,7 @@ afterAll(async () => {
   rmSync(work, { recursive: true, force: true });
 });
 
-async function cli(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ['', ''];
-  const io = {
-    stdout: { write: (t: string) => (out += t) },
-    stderr: { write: (t: string) => (err += t) },
-    stdin: {},
-    env: {},
-    cwd: work,
-  };
-  const code = await runCli(args, io, '0.0.0');
-  return { code, out, err };
-}
+const cli = (...args: string[]) => callCli(work, args);
 const best = (name: string): number => {
   const scores = [...known.get(name)!];
   return scores.indexOf(Math.max(...scores));

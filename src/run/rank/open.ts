@@ -1,14 +1,15 @@
 import { join } from 'node:path';
 import { padIdOf } from '../../data/batching.ts';
-import { createTokenizer, type Tokenizer } from '../../data/tokenizer/tokenizer.ts';
+import type { Tokenizer } from '../../data/tokenizer/tokenizer.ts';
 import { type ModelFolder, readModelFolder } from '../../export/folder.ts';
-import { onnxPath } from '../../export/onnx-files.ts';
+import { findOnnx } from '../../export/onnx-files.ts';
 import { type NDArray, ndarray } from '../../graph/index.ts';
 import type { AnyModel } from '../../nn/model.ts';
 import { DecantError } from '../../util/errors.ts';
 import { diskFolder } from '../../util/node/disk-folder.ts';
 import type { Embedder } from '../embed.ts';
 import { feedsOf, openOnnx } from '../open-onnx.ts';
+import { folderTokenizer } from '../text.ts';
 import { MOST_QUERY, rankerFromConfig, rankerOf, sides, type TextList } from './build.ts';
 import { textInputs } from './export.ts';
 import { scoreLists } from './score.ts';
@@ -49,16 +50,10 @@ export async function openRanker(path: string, options: OpenRankerOptions = {}):
       at: join(path, 'config.json'),
       seen: (folder.config!.architectures as string[] | undefined)?.[0] ?? null,
     });
-  const file = onnxPath(options.dtype ?? 'fp32');
-  if (!folder.files.includes(file))
-    throw new DecantError('model', 'the folder lacks the ONNX file', {
-      at: join(path, file),
-      seen: folder.onnx.join(', ') || 'no ONNX file',
-    });
-  if (!folder.tokenizer) throw new DecantError('model', 'the folder has no tokenizer.json', { at: path });
+  const file = findOnnx(folder.files, options.dtype ?? 'fp32', path);
   const parts = {
     model,
-    tokenizer: createTokenizer(folder.tokenizer, folder.tokenizerConfig),
+    tokenizer: folderTokenizer(folder, path),
     lengths: lengthsOf(folder),
     file: join(path, file),
   };

@@ -13,6 +13,7 @@ import {
   type Students,
   studentFacts,
   studentRoles,
+  teacherFacts,
   trainPlanned,
   trainStudents,
 } from '../arms.ts';
@@ -203,13 +204,7 @@ async function measureAll(ctx: RunContext, m: ToMeasure): Promise<MeasuredRanker
   const local = m.teacher.parameters !== undefined;
   const arms: MeasuredRanker[] = [
     {
-      id: 'teacher',
-      role: 'teacher',
-      name: 'Teacher',
-      about: m.teacher.name,
-      seeds: ['-'],
-      parameters: m.teacher.parameters,
-      trainSeconds: m.teacher.seconds,
+      ...teacherFacts(m.teacher),
       // a teacher that is not a model on this machine may cost money: it is not asked again only to be timed
       latency: local
         ? await teacherLatency(
