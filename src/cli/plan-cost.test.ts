@@ -1,27 +1,17 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openPredictor } from '../run/predict.ts';
 import { writeTinyClassifier } from '../run/testing/tiny-folders.ts';
-import { runCli } from './program.ts';
+import { callCli } from './testing/call.ts';
 
 async function plan(recipe: Record<string, unknown>, cwd: string) {
-  const { writeFileSync } = await import('node:fs');
   writeFileSync(join(cwd, 'recipe.yaml'), JSON.stringify(recipe));
-  let [out, err] = ['', ''];
-  const io = {
-    stdout: { write: (t: string) => (out += t) },
-    stderr: { write: (t: string) => (err += t) },
-    stdin: {},
-    env: {},
-    cwd,
-  };
-  expect(await runCli(['plan', 'recipe.yaml', '--json'], io, '0'), err).toBe(0);
-  const json = JSON.parse(out);
-  out = '';
-  await runCli(['plan', 'recipe.yaml'], io, '0');
-  return { cost: json.cost, text: out };
+  const json = await callCli(cwd, ['plan', 'recipe.yaml', '--json']);
+  expect(json.code, json.err).toBe(0);
+  const text = await callCli(cwd, ['plan', 'recipe.yaml']);
+  return { cost: JSON.parse(json.out).cost, text: text.out };
 }
 
 const sizes = { train: 40, validation: 10, test: 20, unlabeled: 30, history: 50 };
@@ -67,7 +57,6 @@ describe('what a run would cost', () => {
     await writeTinyClassifier(join(cwd, 'teacher'));
     const predictor = await openPredictor(join(cwd, 'teacher'));
     await predictor.close();
-    const { writeFileSync } = await import('node:fs');
     const lines = Array.from({ length: 12 }, (_, i) => `row ${i},${predictor.classes[i % 3]}`);
     writeFileSync(join(cwd, 'rows.csv'), `text,label\n${lines.join('\n')}\n`);
     const { cost } = await plan(

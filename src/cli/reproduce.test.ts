@@ -1,22 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { reproductions } from '../run/reproduce/index.ts';
-import { runCli } from './program.ts';
+import { callCli } from './testing/call.ts';
 
-async function decant(...args: string[]) {
-  let [out, err] = ['', ''];
-  const code = await runCli(
-    args,
-    {
-      stdout: { write: (t: string) => (out += t) },
-      stderr: { write: (t: string) => (err += t) },
-      stdin: {},
-      env: {},
-      cwd: process.cwd(),
-    },
-    '0.0.0',
-  );
-  return { code, out, err };
-}
+const decant = (...args: string[]) => callCli(process.cwd(), args);
 
 describe('decant reproduce', () => {
   it('lists what can be reproduced', async () => {

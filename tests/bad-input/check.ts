@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runCli } from '../../src/cli/program.ts';
+import { callCli } from '../../src/cli/testing/call.ts';
 import { writeTinyClassifier } from '../../src/run/testing/tiny-folders.ts';
 
 /** One broken input: the files, the command, and what it must say and return. */
@@ -103,15 +103,7 @@ export function checkBadInput(kind: string, cases: readonly Case[]): void {
         await make?.(cwd);
         const located = Object.fromEntries(Object.entries(env).map(([k, v]) => [k, join(cwd, v)]));
         const run = async (more: string[]) => {
-          let [out, err] = ['', ''];
-          const io = {
-            stdout: { write: (t: string) => (out += t) },
-            stderr: { write: (t: string) => (err += t) },
-            stdin: {},
-            env: located,
-            cwd,
-          };
-          const code = await runCli([...args, ...more], io, '0.0.0');
+          const { code, out, err } = await callCli(cwd, [...args, ...more], located);
           return { code, out, err: err.replaceAll(`${cwd}/`, '') };
         };
         const { code, err } = await run([]);
